@@ -1,0 +1,74 @@
+"""
+What is not there in an outline, and why.
+
+An outline is an object made without its constructor. An attribute that only the
+constructor derives must not be read from it as if it were there: not from a default of
+the class, and not without an explanation.
+"""
+
+import inspect
+
+from autofit_patch import _origin
+
+
+class AbsentAttribute:
+    """
+    A descriptor, put on a class, that explains why an attribute is absent.
+
+    It defines ``__get__`` only, so it is never consulted for an object that has the
+    attribute, and it costs nothing where it is not needed.
+
+    Parameters
+    ----------
+    name
+        The name of the attribute.
+    default
+        What the class had under this name before, or ``None``.
+    """
+
+    def __init__(self, name: str, default=None):
+        self.name = name
+        self.default = default
+
+    def __get__(self, obj, cls):
+        reason = None if obj is None else _origin.outline_reason_of(obj)
+        if reason is not None:
+            raise AttributeError(
+                f"this {cls.__name__} has no {self.name}: it is an outline, made "
+                f"without {cls.__name__}'s constructor, which alone can derive "
+                f"{self.name}, because {reason}. Rebuild it from numbers first "
+                "(take one member of a batch, for example).",
+                name=self.name,
+                obj=obj,
+            )
+        if self.default is not None:
+            bind = getattr(self.default, "__get__", None)
+            return self.default if bind is None else bind(obj, cls)
+        raise AttributeError(
+            f"{cls.__name__!r} object has no attribute {self.name!r}",
+            name=self.name,
+            obj=obj,
+        )
+
+
+def mark(obj, names, reason: str):
+    """
+    Let the attributes of an outline that are absent say so.
+
+    Parameters
+    ----------
+    obj
+        The outline.
+    names
+        The names of the attributes that only its constructor derives.
+    reason
+        Why the constructor was not called, or what it rejected.
+    """
+    cls = type(obj)
+    for name in names:
+        present = inspect.getattr_static(cls, name, None)
+        if isinstance(present, AbsentAttribute) or hasattr(type(present), "__set__"):
+            # Already marked, or a property or slot, of which nothing is stored.
+            continue
+        setattr(cls, name, AbsentAttribute(name, present))
+    _origin.set_outline_reason(obj, reason)

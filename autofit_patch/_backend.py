@@ -1,0 +1,65 @@
+"""
+What JAX must be told before it computes: double precision, and a way around a deadlock.
+"""
+
+import os
+import warnings
+
+import jax
+import jaxlib
+from jax._src.xla_bridge import backends_are_initialized
+
+#: The flag that avoids the deadlock of batched FFTs, see the README's notes on CPU.
+HANG_FLAG = "--xla_cpu_multi_thread_eigen"
+HANG_FLAG_VALUE = "false"
+
+#: The first jaxlib in which the deadlock was seen. 0.9.2 does not have it.
+FIRST_JAXLIB_THAT_HANGS = (0, 11)
+
+
+def use_double_precision():
+    """
+    Make arrays float64 from now on, and say so if some were already made as float32.
+    """
+    if jax.config.jax_enable_x64:
+        return
+    single = backends_are_initialized() and any(
+        array.dtype in ("float32", "complex64") for array in jax.live_arrays()
+    )
+    jax.config.update("jax_enable_x64", True)
+    if single:
+        warnings.warn(
+            "JAX arrays were made in single precision before autofit_patch was imported "
+            "and switched JAX to double precision; they stay as they are. Import "
+            "autolens_patch before making arrays, or set JAX_ENABLE_X64=1.",
+            stacklevel=3,
+        )
+
+
+def jaxlib_hangs() -> bool:
+    """Whether the installed jaxlib can deadlock in batched likelihoods on a CPU."""
+    return jaxlib.version.__version_info__[:2] >= FIRST_JAXLIB_THAT_HANGS
+
+
+def avoid_hang():
+    """
+    Set the XLA flag that keeps batched likelihoods on a CPU from hanging.
+
+    A jitted ``vmap`` of a likelihood with FFTs deadlocks on a CPU: the FFT waits in the
+    thread pool that it runs in. The flag must be in ``XLA_FLAGS`` before JAX starts its
+    backend. A value that the user chose is left alone.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if not jaxlib_hangs() or HANG_FLAG in flags:
+        return
+    flag = f"{HANG_FLAG}={HANG_FLAG_VALUE}"
+    if not backends_are_initialized():
+        os.environ["XLA_FLAGS"] = f"{flags} {flag}".strip()
+    elif jax.default_backend() == "cpu":
+        warnings.warn(
+            "JAX was already computing when autofit_patch was imported, so it is too "
+            f"late to set the XLA flag {flag}, without which batched likelihoods hang "
+            f"on a CPU with jaxlib {jaxlib.__version__}. Import autolens_patch before "
+            f"using JAX, or start Python with XLA_FLAGS={flag}.",
+            stacklevel=3,
+        )

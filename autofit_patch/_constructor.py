@@ -1,0 +1,442 @@
+"""
+Objects made by hand.
+
+Of an object that no model made, JAX gets what its constructor was given: the floats, the
+arrays and the objects among the arguments are its children, all other arguments are
+structure. Unflattening calls the constructor again.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from jax.tree_util import GetAttrKey
+
+from autofit_patch import _absent
+from autofit_patch._contents import (
+    BOOKKEEPING,
+    MISSING,
+    attribute_from,
+    attributes_of,
+    ignored_names,
+    is_array,
+    key_from,
+    same,
+)
+from autofit_patch._internals import cached_property_names
+from autofit_patch._layout import is_cache, store
+from autofit_patch._origin import outline_reason_of
+
+#: Arguments that are structure though they are numbers, by name, with the reason.
+CONCRETE_ARGUMENTS: dict[str, str] = {}
+
+_HOLE = type("Hole", (), {"__repr__": lambda self: "*"})()
+
+
+class Constructor:
+    """
+    How objects of a class are made, and what they were made from.
+
+    Parameters
+    ----------
+    cls
+        The class.
+    arguments_from
+        Returns the arguments of the constructor, by name, from an object. By default
+        they are the attributes with the names of the arguments.
+    make
+        Called with these arguments, as one dictionary, to make an object. By default,
+        the class is called with them.
+    is_container
+        Whether the constructor only stores what it is given, so that outlines can be
+        made with it too.
+    """
+
+    def __init__(
+        self,
+        cls: type,
+        arguments_from: Callable | None = None,
+        make: Callable | None = None,
+        is_container: bool = False,
+    ):
+        self.cls = cls
+        self.is_container = is_container
+        self._arguments_from = arguments_from
+        self.make = make or self._make
+        self._derived_names = None
+
+    @functools.cached_property
+    def _parameters(self):
+        try:
+            return tuple(inspect.signature(self.cls).parameters.values())
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"JAX cannot take a {self.cls.__name__} apart, because the signature of "
+                f"its constructor is unknown ({error}). Give it to "
+                "autofit_patch.register with arguments_from=..."
+            ) from error
+
+    @functools.cached_property
+    def names(self) -> frozenset:
+        """The names of the arguments that have one."""
+        variable = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+        return frozenset(p.name for p in self._parameters if p.kind not in variable)
+
+    @functools.cached_property
+    def takes_any_keyword(self) -> bool:
+        return any(p.kind is p.VAR_KEYWORD for p in self._parameters)
+
+    def arguments_of(self, obj) -> dict:
+        """
+        The arguments from which an object can be made again.
+
+        Raises
+        ------
+        TypeError
+            If the object does not keep one of them, naming class and argument.
+        """
+        if self._arguments_from is not None:
+            return self._arguments_from(obj)
+        arguments = {}
+        for parameter in self._parameters:
+            name = parameter.name
+            if parameter.kind is parameter.VAR_KEYWORD:
+                continue
+            value = attribute_from(obj, name)
+            if value is MISSING:
+                raise TypeError(
+                    f"JAX cannot take this {self.cls.__name__} apart: its constructor's "
+                    f"argument {name!r} is not kept on the object, so the object could "
+                    f"not be made again. Keep it as an attribute {name!r}, or make the "
+                    f"object by a model, or give autofit_patch.register an "
+                    "arguments_from function."
+                )
+            arguments[name] = value
+        if self.takes_any_keyword:
+            ignored = self.names | ignored_names(self.cls)
+            arguments.update(
+                (name, value)
+                for name, value in attributes_of(obj).items()
+                if name not in ignored and not name.startswith("_")
+            )
+        return arguments
+
+    def _make(self, arguments: dict):
+        positional = []
+        keywords = dict(arguments)
+        for parameter in self._parameters:
+            if parameter.kind is parameter.POSITIONAL_ONLY:
+                positional.append(keywords.pop(parameter.name))
+            elif parameter.kind is parameter.VAR_POSITIONAL:
+                positional += [
+                    keywords.pop(earlier.name)
+                    for earlier in self._parameters
+                    if earlier.kind is earlier.POSITIONAL_OR_KEYWORD
+                ]
+                positional += keywords.pop(parameter.name)
+        return self.cls(*positional, **keywords)
+
+    def extras_of(self, obj, arguments: dict, check: bool) -> dict:
+        """
+        The attributes of an object that were added after it was made.
+
+        Parameters
+        ----------
+        obj
+            The object.
+        arguments
+            What :meth:`arguments_of` returned.
+        check
+            Whether to make the object again, and see that what its constructor derives
+            is what it holds.
+
+        Raises
+        ------
+        ValueError
+            If an attribute is not what the constructor derives: which of the two is
+            meant cannot be known.
+        """
+        given = set(arguments) | ignored_names(self.cls)
+        if self._arguments_from is None:
+            given |= self.names
+        others = {
+            name: value
+            for name, value in attributes_of(obj).items()
+            if name not in given and name not in BOOKKEEPING
+        }
+        if not others or self.is_container:
+            return others
+        if not check:
+            derived = self.derived_names_from(arguments)
+            return {
+                name: value
+                for name, value in others.items()
+                if name not in derived and not name.startswith("_")
+            }
+        made, again = self.make(arguments), self.make(arguments)
+        self._derived_names = frozenset(attributes_of(made))
+        extras = {}
+        for name, held in others.items():
+            derived = attribute_from(made, name)
+            if derived is MISSING:
+                if not name.startswith("_"):
+                    extras[name] = held
+            elif (
+                not same(held, derived)
+                and same(derived, attribute_from(again, name))
+                and not is_cache(name, derived)
+            ):
+                raise ValueError(
+                    f"this {self.cls.__name__} holds {name} = {held!r}, but its "
+                    f"constructor derives {name} = {derived!r} from what else it "
+                    "holds: an attribute was set after it was made. Make a new "
+                    f"{self.cls.__name__} from the values that you want."
+                )
+        return extras
+
+    @property
+    def derived_names(self) -> frozenset | None:
+        """The names of the attributes that the constructor sets, once it was called."""
+        return self._derived_names
+
+    def derived_names_from(self, arguments: dict) -> frozenset:
+        """The names of the attributes that the constructor sets."""
+        if self._derived_names is None:
+            self._derived_names = frozenset(attributes_of(self.make(arguments)))
+        return self._derived_names
+
+
+def flattened_by_constructor(obj, constructor: Constructor, is_child: Callable):
+    """
+    Take an object made by hand apart.
+
+    Parameters
+    ----------
+    obj
+        The object.
+    constructor
+        The constructor of its class.
+    is_child
+        Whether a value is a pytree of its own.
+
+    Returns
+    -------
+    The children, one an argument, and the :class:`ConstructorStructure`.
+    """
+    arguments = constructor.arguments_of(obj)
+    is_outline = outline_reason_of(obj) is not None
+    ndims = []
+    split_arguments = {
+        name: split(value, ndims, is_child, concrete=name in CONCRETE_ARGUMENTS)
+        for name, value in arguments.items()
+    }
+    traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(arguments))
+    if is_outline:
+        extras = {}
+    else:
+        extras = constructor.extras_of(obj, arguments, check=not traced)
+    split_extras = {name: split(value, ndims, is_child) for name, value in extras.items()}
+    parts = [*split_arguments.values(), *split_extras.values()]
+    structure = ConstructorStructure(
+        constructor,
+        names=(*arguments, *extras),
+        arguments=len(arguments),
+        static=tuple(static for static, _ in parts),
+        ndims=tuple(ndims),
+    )
+    return tuple(dynamic for _, dynamic in parts), structure
+
+
+def split(value, ndims: list, is_child: Callable, concrete: bool = False):
+    """
+    Split a value into what is structure and what are its leaves and children.
+
+    Parameters
+    ----------
+    value
+        An argument of a constructor.
+    ndims
+        Extended by the number of axes of each leaf found, ``None`` for an object.
+    is_child
+        Whether a value is a pytree of its own.
+    concrete
+        Whether numbers are structure. A tracer never is.
+
+    Returns
+    -------
+    The structure, with holes where the leaves were, and the leaves, with ``None`` where
+    the structure was.
+    """
+    if isinstance(value, jax.core.Tracer) or not concrete:
+        if is_array(value) and value.dtype != object:
+            ndims.append(value.ndim)
+            return _HOLE, value
+        if isinstance(value, (float, np.floating)):
+            ndims.append(0)
+            return _HOLE, np.float64(value)
+        if is_child(value):
+            ndims.append(None)
+            return _HOLE, value
+    if type(value) in (tuple, list):
+        parts = [split(item, ndims, is_child, concrete) for item in value]
+        if any(dynamic is not None for _, dynamic in parts):
+            static, dynamic = zip(*parts, strict=True)
+            return type(value)(static), type(value)(dynamic)
+    if type(value) is dict:
+        parts = {
+            name: split(item, ndims, is_child, concrete) for name, item in value.items()
+        }
+        if any(dynamic is not None for _, dynamic in parts.values()):
+            return (
+                {name: static for name, (static, _) in parts.items()},
+                {name: dynamic for name, (_, dynamic) in parts.items()},
+            )
+    return value, None
+
+
+def merged(static, child, leaves: list):
+    """Put together again what :func:`split` split, collecting the leaves on the way."""
+    if static is _HOLE:
+        leaves.append(child)
+        return child
+    if child is None:
+        return static
+    if type(static) is type(child) and len(static) == len(child):
+        if isinstance(static, dict):
+            return {
+                name: merged(item, child[name], leaves) for name, item in static.items()
+            }
+        return type(static)(
+            merged(item, part, leaves)
+            for item, part in zip(static, child, strict=True)
+        )
+    leaves.append(child)
+    return child
+
+
+def is_like(leaf, ndim: int | None) -> bool:
+    """
+    Whether a leaf can be what the constructor was given before.
+
+    Inside :func:`jax.vmap` an array has fewer axes than outside; with more axes it is a
+    batch, of which no constructor knows.
+    """
+    if ndim is None:
+        return not isinstance(leaf, _NO_OBJECT) and outline_reason_of(leaf) is None
+    if isinstance(leaf, (float, np.floating)):
+        return True
+    return is_array(leaf) and leaf.ndim <= ndim and leaf.dtype.kind in "fiuV"
+
+
+_NO_OBJECT = (type(None), bool, int, float, str, np.generic, np.ndarray, jax.Array)
+
+
+def holds_same(held, given) -> bool:
+    """Whether a constructor kept an argument as it was given."""
+    if held is given or isinstance(given, jax.Array):
+        return held is given or (is_array(held) and same(held, given))
+    if isinstance(given, float) and isinstance(held, float):
+        return held == given or (held != held and given != given)
+    if isinstance(given, (tuple, list)) and isinstance(held, (tuple, list)):
+        return len(held) == len(given) and all(map(holds_same, held, given))
+    return same(held, given)
+
+
+class ConstructorStructure:
+    """
+    Everything about an object made by hand but the numbers in it.
+
+    Parameters
+    ----------
+    constructor
+        The constructor of the object's class.
+    names
+        The names of the arguments, then those of the attributes added later.
+    arguments
+        How many of them are arguments.
+    static
+        The values of both, with a hole for each child.
+    ndims
+        The number of axes of each leaf that was a number or an array.
+    """
+
+    __slots__ = ("constructor", "names", "arguments", "static", "ndims", "_key", "_hash")
+
+    def __init__(self, constructor, names, arguments, static, ndims):
+        self.constructor = constructor
+        self.names = names
+        self.arguments = arguments
+        self.static = static
+        self.ndims = ndims
+        self._key = (constructor.cls, names, arguments, key_from(static), ndims)
+        self._hash = hash((constructor.cls.__qualname__, names))
+
+    def __eq__(self, other):
+        return self is other or (
+            isinstance(other, ConstructorStructure) and self._key == other._key
+        )
+
+    def __hash__(self):
+        return self._hash
+
+    def __repr__(self):
+        arguments = ", ".join(
+            f"{name}={value!r}" for name, value in zip(self.names, self.static)
+        )
+        return f"{self.constructor.cls.__name__}({arguments})"
+
+    @property
+    def keys(self) -> tuple:
+        """The key of each child in JAX's key paths."""
+        return tuple(GetAttrKey(str(name)) for name in self.names)
+
+    def instance_from(self, children):
+        """
+        The object with the given children (JAX calls this to unflatten).
+
+        Parameters
+        ----------
+        children
+            One an argument, each with ``None`` where the structure has the value.
+        """
+        leaves = []
+        values = [
+            merged(static, child, leaves)
+            for static, child in zip(self.static, children, strict=True)
+        ]
+        if self.constructor.is_container:
+            return self._made_from(values)
+        if len(leaves) != len(self.ndims) or not all(map(is_like, leaves, self.ndims)):
+            return self._outline_from(values, "its leaves are not the numbers it takes")
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+            return self._made_from(values)
+        try:
+            obj = self._made_from(values)
+        except Exception as error:
+            # Gradients and steps need not be arguments that the constructor takes. What
+            # was rejected is kept for whoever reads what only it could have derived.
+            reason = f"its constructor rejected its values ({error!r})"
+            return self._outline_from(values, reason)
+        kept = self.constructor.arguments_of(obj)
+        for name, value in zip(self.names[: self.arguments], values, strict=False):
+            if not holds_same(kept[name], value):
+                return self._outline_from(values, f"its constructor changed {name}")
+        return obj
+
+    def _made_from(self, values):
+        obj = self.constructor.make(dict(zip(self.names[: self.arguments], values)))
+        for name, value in zip(
+            self.names[self.arguments :], values[self.arguments :], strict=True
+        ):
+            setattr(obj, name, value)
+        return obj
+
+    def _outline_from(self, values, reason: str):
+        obj = object.__new__(self.constructor.cls)
+        for name, value in zip(self.names, values, strict=True):
+            store(obj, name, value)
+        derived = self.constructor.derived_names or ()
+        _absent.mark(obj, [name for name in derived if name not in self.names], reason)
+        return obj

@@ -1,0 +1,136 @@
+"""
+Everything of PyAutoFit, and of the libraries below it, that this package touches.
+
+The libraries move fast. Whatever the patch needs of them beyond their public interface
+is named here, and :func:`check` looks at each when the patch is applied, so that a
+release which changed one of them is refused with its name instead of giving a wrong
+number later.
+"""
+
+import inspect
+
+import autofit as af
+from autofit.jax import pytrees
+from autofit.mapper.model import ModelInstance
+from autofit.mapper.prior.abstract import Prior
+from autofit.mapper.prior.arithmetic.compound import CompoundPrior, ModifiedPrior
+from autofit.mapper.prior.constant import Constant
+from autofit.mapper.prior.deferred import DeferredInstance
+from autofit.mapper.prior.tuple_prior import TuplePrior
+from autofit.mapper.prior_model.abstract import AbstractPriorModel
+from autofit.mapper.prior_model.annotation import AnnotationPriorModel
+from autofit.mapper.prior_model.array import Array
+from autofit.mapper.prior_model.collection import Collection
+from autofit.mapper.prior_model.prior_model import Model
+from autonerves.tools.decorators import cached_property_names
+
+__all__ = [
+    "AbstractPriorModel",
+    "AnnotationPriorModel",
+    "Array",
+    "Collection",
+    "CompoundPrior",
+    "Constant",
+    "DeferredInstance",
+    "Model",
+    "ModelInstance",
+    "ModifiedPrior",
+    "Prior",
+    "TuplePrior",
+    "add_registry",
+    "cached_property_names",
+    "check",
+    "classes_registered_by_the_libraries",
+    "frozen_cache_of",
+    "instance_for_arguments",
+    "model_init",
+    "tell_the_libraries",
+]
+
+#: How PyAutoFit builds every instance, and every model, before the patch.
+instance_for_arguments = AbstractPriorModel.instance_for_arguments
+model_init = Model.__init__
+instance_from_path_arguments = AbstractPriorModel.instance_from_path_arguments
+
+
+def frozen_cache_of(model):
+    """
+    The cache of a frozen model, or ``None`` if the model is not frozen.
+
+    Freezing forbids edits and ``unfreeze`` replaces the cache by a new one, so a model
+    which still has the same cache has not been edited.
+    """
+    attributes = vars(model)
+    return attributes["_frozen_cache"] if attributes.get("_is_frozen") else None
+
+
+#: Where the libraries' own registration looks up which classes JAX already has.
+registries = [pytrees._REGISTERED_INSTANCE_CLASSES]
+
+_registered_by_the_patch: set = set()
+
+
+def classes_registered_by_the_libraries() -> set:
+    """The classes which the libraries' own registration gave to JAX."""
+    registered = set().union(*registries)
+    if pytrees._ENABLED:
+        registered |= {Model, Collection, ModelInstance}
+    return registered - _registered_by_the_patch
+
+
+def tell_the_libraries(cls: type):
+    """Make the libraries' own registration find a class registered."""
+    _registered_by_the_patch.add(cls)
+    for registry in registries:
+        registry.add(cls)
+
+
+def add_registry(registry: set):
+    """Keep one more of the libraries' sets of registered classes up to date."""
+    registries.append(registry)
+    registry |= _registered_by_the_patch
+
+
+def check():
+    """
+    Look at every internal of the libraries that the patch relies on.
+
+    Raises
+    ------
+    RuntimeError
+        If one is not as it was in the releases that the patch was tested with. The
+        message lists them.
+    """
+    model, instance = af.Collection(), ModelInstance()
+    expected = {
+        "AbstractPriorModel.instance_for_arguments(arguments, ignore_assertions, xp)": [
+            *inspect.signature(instance_for_arguments).parameters
+        ]
+        == ["self", "arguments", "ignore_assertions", "xp"],
+        "AbstractPriorModel.instance_from_path_arguments": inspect.isfunction(
+            instance_from_path_arguments
+        ),
+        "Model.__init__(cls, **kwargs)": [*inspect.signature(model_init).parameters]
+        == ["self", "cls", "kwargs"],
+        "AbstractPriorModel._frozen_cache": isinstance(
+            vars(model).get("_frozen_cache"), dict
+        ),
+        "AbstractPriorModel._is_frozen": vars(model).get("_is_frozen") is False,
+        "AbstractPriorModel.priors_ordered_by_id": model.priors_ordered_by_id == [],
+        "AbstractPriorModel.unique_prior_paths": model.unique_prior_paths == [],
+        "AbstractPriorModel.items": callable(model.items),
+        "ModelInstance.dict": instance.dict == {},
+        "ModelInstance(child_items)": "child_items"
+        in inspect.signature(ModelInstance).parameters,
+        "autofit.jax.pytrees._REGISTERED_INSTANCE_CLASSES": isinstance(
+            pytrees._REGISTERED_INSTANCE_CLASSES, set
+        ),
+        "autofit.jax.pytrees._ENABLED": isinstance(pytrees._ENABLED, bool),
+    }
+    missing = [name for name, found in expected.items() if not found]
+    if missing:
+        raise RuntimeError(
+            "autofit_patch cannot patch this release of PyAutoFit: it relies on "
+            f"{', '.join(missing)}, which this release does not have or has changed. "
+            "Install a release in the tested range (autofit_patch.TESTED_VERSIONS)."
+        )

@@ -1,0 +1,140 @@
+"""
+Which model made an instance.
+
+Nothing is written on the instances themselves: their equality, their pickles and their
+JSON are those of the libraries. What is known of them is kept beside them, for as long
+as they live.
+"""
+
+import threading
+import weakref
+from functools import partial
+
+from autofit_patch._snapshot import Snapshot
+
+
+class Origin:
+    """
+    How an instance came to be.
+
+    Parameters
+    ----------
+    state
+        The state of the model that made the instance, when it made it
+        (:class:`autofit_patch._structure.ModelState`).
+    arguments
+        The values of the priors that it was made with, by prior, or the leaves in the
+        model's order.
+    outline
+        Whether it was made without calling a constructor.
+    """
+
+    __slots__ = ("ref", "state", "outline", "_arguments", "_read", "_snapshot")
+
+    def __init__(self, state, arguments, outline=False):
+        self.state = state
+        self.outline = outline
+        self._arguments = arguments
+        self._snapshot = None
+        self._read = None
+
+    @property
+    def leaves(self) -> tuple:
+        """The values of the free parameters that the instance was made with."""
+        if isinstance(self._arguments, dict):
+            priors = self.state.structure.priors
+            self._arguments = tuple(map(self._arguments.get, priors))
+        return self._arguments
+
+    def flattened(self):
+        """
+        The leaves and the structure found by an earlier flatten, or ``None`` if there
+        was none or the instance has changed since.
+        """
+        snapshot = self._snapshot
+        if snapshot is not None and snapshot.holds():
+            return self._read
+        return None
+
+    def remember(self, instance, leaves, structure):
+        """
+        Keep what a flatten found.
+
+        Only from the second time on is it kept together with a snapshot, which takes
+        longer to make than the flatten: most instances are flattened once.
+        """
+        self._snapshot = None if self._read is None else Snapshot(instance)
+        self._read = leaves, structure
+
+
+_origins: dict[int, Origin] = {}
+_outline_reasons: dict[int, tuple] = {}
+_building = threading.local()
+
+
+def origin_of(instance) -> Origin | None:
+    """What is known of an instance, or ``None`` if no model made it."""
+    origin = _origins.get(id(instance))
+    return origin if origin is not None and origin.ref() is instance else None
+
+
+def set_origin(instance, origin: Origin):
+    """
+    Remember where an instance came from, until it is deleted.
+
+    An instance that cannot be weakly referenced is not remembered: it is then an object
+    made by hand.
+    """
+    key = id(instance)
+    try:
+        origin.ref = weakref.ref(instance, partial(_origins.pop, key))
+    except TypeError:
+        return
+    _origins[key] = origin
+
+
+def outline_reason_of(obj) -> str | None:
+    """Why an object was made without its constructor, or ``None`` if it was not."""
+    ref, reason = _outline_reasons.get(id(obj), (None, None))
+    return reason if ref is not None and ref() is obj else None
+
+
+def set_outline_reason(obj, reason: str):
+    """Remember why an object was made without its constructor."""
+    key = id(obj)
+    try:
+        ref = weakref.ref(obj, partial(_outline_reasons.pop, key))
+    except TypeError:
+        return
+    _outline_reasons[key] = ref, reason
+
+
+class building:
+    """
+    A context in which instances are parts of one that is being built.
+
+    A model builds an instance by asking each of its components for one with the same
+    arguments. Only the outermost call makes a point in a model.
+
+    Parameters
+    ----------
+    arguments
+        The values of the priors, by prior, passed down the model.
+    """
+
+    __slots__ = ("arguments", "outer")
+
+    def __init__(self, arguments):
+        self.arguments = arguments
+
+    def __enter__(self):
+        self.outer = getattr(_building, "arguments", None)
+        _building.arguments = self.arguments
+
+    def __exit__(self, *exception):
+        _building.arguments = self.outer
+
+
+def is_building(arguments) -> bool:
+    """Whether an instance is being built from these arguments in this thread."""
+    return getattr(_building, "arguments", None) is arguments

@@ -1,0 +1,207 @@
+"""
+Classes as JAX pytrees.
+
+This is the only place where a class is given to JAX. Every class gets the same two
+functions: an instance that a model made is flattened as a point in that model
+(:mod:`autofit_patch._structure`), any other object by its constructor
+(:mod:`autofit_patch._constructor`).
+"""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from autofit_patch._constructor import Constructor, flattened_by_constructor
+from autofit_patch._internals import (
+    classes_registered_by_the_libraries,
+    tell_the_libraries,
+)
+from autofit_patch._contents import same
+from autofit_patch._layout import DERIVED_DIFFERS, EDITED, UNREAD
+from autofit_patch._origin import origin_of
+
+_constructors: dict[type, Constructor] = {}
+
+
+def register(
+    cls: type,
+    arguments_from: Callable | None = None,
+    make: Callable | None = None,
+    is_container: bool = False,
+) -> type:
+    """
+    Make the objects of a class JAX pytrees.
+
+    A class given to ``af.Model`` needs no registration, and neither do the classes of
+    the libraries; any other class does, before its objects go through JAX.
+
+    The floats and arrays among the arguments of the object's constructor become its
+    leaves, all other arguments its structure, and unflattening calls the constructor.
+
+    Parameters
+    ----------
+    cls
+        The class. Registering it again is harmless.
+    arguments_from
+        A function that returns, from an object, the arguments of its constructor by
+        name, for a class that does not keep them as attributes of the same names.
+    make
+        A function that makes an object from these arguments, given as one dictionary.
+        By default, the class is called with them as keywords.
+    is_container
+        Whether the constructor only stores what it is given, whatever that is.
+
+    Returns
+    -------
+    The class, so that ``register`` can decorate it.
+
+    Raises
+    ------
+    ValueError
+        If the libraries' own registration gave the class to JAX first.
+
+    Examples
+    --------
+    >>> @autofit_patch.register
+    ... class Line:
+    ...     def __init__(self, slope=1.0, name="line"):
+    ...         self.slope = slope
+    ...         self.name = name
+    >>> jax.tree.leaves(Line(slope=2.0))
+    [np.float64(2.0)]
+    """
+    if not isinstance(cls, type):
+        raise TypeError(
+            f"register expected a class, and was given {cls!r}, a {type(cls).__name__}"
+        )
+    if cls in _constructors:
+        return cls
+    if cls in classes_registered_by_the_libraries():
+        raise ValueError(already_registered([cls]))
+    _constructors[cls] = Constructor(cls, arguments_from, make, is_container)
+    try:
+        jax.tree_util.register_pytree_with_keys(
+            cls, flattened_with_keys, unflattened, flattened
+        )
+    except ValueError:
+        # Its author gave it to JAX: that is respected, where no model made the object.
+        pass
+    tell_the_libraries(cls)
+    return cls
+
+
+def already_registered(classes) -> str:
+    """The message for classes which the libraries gave to JAX before the patch."""
+    names = ", ".join(sorted(cls.__name__ for cls in classes))
+    return (
+        f"JAX already has a registration of {names}, made by the libraries' own "
+        "register_model, enable_pytrees, register_instance_pytree or "
+        "register_tracer_classes, and JAX cannot replace it. Import autolens_patch (or "
+        "autogalaxy_patch, or autofit_patch) before the first of these calls."
+    )
+
+
+def is_pytree(value) -> bool:
+    """Whether a value is of a class that JAX takes apart."""
+    return type(value) in _constructors or (
+        value is not None and not jax.tree_util.all_leaves([value])
+    )
+
+
+def flattened(obj):
+    """The children of an object and its structure, as JAX wants them."""
+    origin = origin_of(obj)
+    if origin is not None:
+        return origin.flattened() or flattened_anew(obj, origin)
+    return flattened_by_constructor(obj, _constructors[type(obj)], is_child)
+
+
+def is_child(value) -> bool:
+    """Whether a value among a constructor's arguments is a pytree that is no container."""
+    return not isinstance(value, (list, tuple, dict)) and is_pytree(value)
+
+
+def flattened_with_keys(obj):
+    """The same with the key of each child."""
+    children, structure = flattened(obj)
+    return tuple(zip(structure.keys, children, strict=True)), structure
+
+
+def unflattened(structure, children):
+    """The object with the given structure and children."""
+    return structure.instance_from(children)
+
+
+def flattened_anew(instance, origin):
+    """
+    Flatten an instance made by a model: as a point in the model if it still is one, or
+    else, having been edited, as an object made by hand.
+    """
+    leaves = leaves_from(instance, origin)
+    if leaves is None:
+        return flattened_by_constructor(
+            instance, _constructors[type(instance)], is_child
+        )
+    structure = origin.state.structure
+    origin.remember(instance, leaves, structure)
+    return leaves, structure
+
+
+def leaves_from(instance, origin) -> tuple | None:
+    """
+    The values of the free parameters that an instance holds now.
+
+    Parameters
+    ----------
+    instance
+        An instance that a model made.
+    origin
+        How it was made.
+
+    Returns
+    -------
+    The values in the model's order, or ``None`` if the instance was edited in such a
+    way that it is no longer a point in the model.
+    """
+    structure = origin.state.structure
+    leaves = [UNREAD] * len(structure.names)
+    layout = structure.layout_from(origin)
+    reading = layout.read(instance, leaves)
+    if reading is EDITED:
+        return None
+    # What the constructors do not keep cannot have been edited.
+    if UNREAD in leaves:
+        leaves = [
+            made_with if leaf is UNREAD else leaf
+            for leaf, made_with in zip(leaves, origin.leaves, strict=True)
+        ]
+    if origin.outline:
+        return tuple(leaves)
+    if reading is DERIVED_DIFFERS:
+        traced = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
+        if not traced and not derives(structure, layout, origin, leaves, instance):
+            return None
+    return tuple(map(leaf_from, leaves))
+
+
+def derives(structure, layout, origin, leaves, instance) -> bool:
+    """
+    Whether what an instance holds beyond its parameters is what the constructors derive
+    from them: from those that it holds now or, where one was set after the instance was
+    made, from those that it was made with. (Unflattening derives it from the new.)
+    """
+    held = layout.derived_of(instance)
+    for values in (leaves, origin.leaves):
+        rebuilt = structure.instance_via_constructors_from(values)
+        if same(held, layout.derived_of(rebuilt)):
+            return True
+    return False
+
+
+def leaf_from(value):
+    """
+    A leaf as JAX should get it: a Python number as a NumPy one, since JAX compiles a
+    function once for each of the two.
+    """
+    return np.float64(value) if isinstance(value, (float, int, np.integer)) else value

@@ -1,0 +1,18 @@
+"""
+Galaxies, profiles, pixelizations and regularizations as JAX pytrees.
+
+Importing this package patches PyAutoFit (:mod:`autofit_patch`) and gives JAX the classes
+of PyAutoGalaxy. There is no code for any one profile: every class below a few bases is
+registered, those that are defined later included.
+"""
+
+import autofit_patch
+from autofit_patch import check_versions
+
+check_versions("autoarray", "autogalaxy")
+
+from autogalaxy_patch._classes import apply  # noqa: E402
+
+apply()
+
+__all__ = ["autofit_patch"]

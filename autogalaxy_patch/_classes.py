@@ -1,0 +1,65 @@
+"""Which classes of PyAutoGalaxy are given to JAX."""
+
+import autoarray as aa
+import autogalaxy as ag
+from autoarray.abstract_ndarray import _pytree_registered_classes
+from autoarray.dataset.dataset_model import DatasetModel
+from autoarray.inversion.mesh.image_mesh.abstract import AbstractImageMesh
+from autoarray.inversion.mesh.mesh.abstract import AbstractMesh
+from autoarray.inversion.regularization.abstract import AbstractRegularization
+from autogalaxy.galaxy.mass_field import MassField
+from autogalaxy.profiles.geometry_profiles import GeometryProfile
+from autogalaxy.profiles.point_sources import Point, PointSolved
+
+import autofit_patch
+from autofit_patch import add_registry, already_registered, subclasses_of
+from autofit_patch._constructor import CONCRETE_ARGUMENTS
+
+#: Every class below one of these is a pytree.
+BASES = (
+    GeometryProfile,
+    Point,
+    PointSolved,
+    ag.Galaxy,
+    MassField,
+    aa.Pixelization,
+    AbstractMesh,
+    AbstractImageMesh,
+    AbstractRegularization,
+    DatasetModel,
+)
+
+CONCRETE_ARGUMENTS.update(
+    redshift="planes are sorted and compared by it",
+    redshift_object="the cosmology is evaluated at it when the profile is made",
+    redshift_source="the cosmology is evaluated at it when the profile is made",
+)
+
+
+def register_subclass(cls, **kwargs):
+    """Give a class to JAX when it is defined."""
+    super(GeometryProfile, cls).__init_subclass__(**kwargs)
+    autofit_patch.register(cls)
+
+
+def apply():
+    """
+    Patch PyAutoGalaxy.
+
+    Raises
+    ------
+    ImportError
+        If the libraries' own registration came first.
+    """
+    classes = {cls for base in BASES for cls in subclasses_of(base)}
+    if taken := (classes | {ag.Galaxies}) & _pytree_registered_classes:
+        raise ImportError(already_registered(taken))
+    add_registry(_pytree_registered_classes)
+    for cls in classes:
+        autofit_patch.register(cls)
+    autofit_patch.register(
+        ag.Galaxies,
+        arguments_from=lambda galaxies: {"galaxies": list(galaxies)},
+        is_container=True,
+    )
+    GeometryProfile.__init_subclass__ = classmethod(register_subclass)

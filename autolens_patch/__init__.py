@@ -1,0 +1,18 @@
+"""
+Strong lens models as JAX pytrees.
+
+``import autolens_patch`` is the one line that a script needs, before or after ``import
+autofit`` and ``import autolens``. It patches PyAutoFit and PyAutoGalaxy too
+(:mod:`autofit_patch`, :mod:`autogalaxy_patch`).
+"""
+
+import autogalaxy_patch
+from autofit_patch import check_versions
+
+check_versions("autolens")
+
+from autolens_patch._classes import apply  # noqa: E402
+
+apply()
+
+__all__ = ["autogalaxy_patch"]
