@@ -25,7 +25,6 @@ from autofit_patch._contents import (
     key_from,
     same,
 )
-from autofit_patch._internals import cached_property_names
 from autofit_patch._layout import is_cache, store
 from autofit_patch._origin import outline_reason_of
 
@@ -65,7 +64,8 @@ class Constructor:
         self.is_container = is_container
         self._arguments_from = arguments_from
         self.make = make or self._make
-        self._derived_names = None
+        #: The attributes that the constructor derives, seen so far.
+        self.derived_names = frozenset()
 
     @functools.cached_property
     def _parameters(self):
@@ -138,9 +138,11 @@ class Constructor:
                 positional += keywords.pop(parameter.name)
         return self.cls(*positional, **keywords)
 
-    def extras_of(self, obj, arguments: dict, check: bool) -> dict:
+    def extras_of(self, obj, arguments: dict) -> dict:
         """
         The attributes of an object that were added after it was made.
+
+        To tell them from those that the constructor derives, the object is made again.
 
         Parameters
         ----------
@@ -148,9 +150,6 @@ class Constructor:
             The object.
         arguments
             What :meth:`arguments_of` returned.
-        check
-            Whether to make the object again, and see that what its constructor derives
-            is what it holds.
 
         Raises
         ------
@@ -168,15 +167,8 @@ class Constructor:
         }
         if not others or self.is_container:
             return others
-        if not check:
-            derived = self.derived_names_from(arguments)
-            return {
-                name: value
-                for name, value in others.items()
-                if name not in derived and not name.startswith("_")
-            }
         made, again = self.make(arguments), self.make(arguments)
-        self._derived_names = frozenset(attributes_of(made))
+        self.derived_names |= attributes_of(made).keys() - BOOKKEEPING
         extras = {}
         for name, held in others.items():
             derived = attribute_from(made, name)
@@ -187,6 +179,7 @@ class Constructor:
                 not same(held, derived)
                 and same(derived, attribute_from(again, name))
                 and not is_cache(name, derived)
+                and not holds_tracer((held, derived))
             ):
                 raise ValueError(
                     f"this {self.cls.__name__} holds {name} = {held!r}, but its "
@@ -195,17 +188,6 @@ class Constructor:
                     f"{self.cls.__name__} from the values that you want."
                 )
         return extras
-
-    @property
-    def derived_names(self) -> frozenset | None:
-        """The names of the attributes that the constructor sets, once it was called."""
-        return self._derived_names
-
-    def derived_names_from(self, arguments: dict) -> frozenset:
-        """The names of the attributes that the constructor sets."""
-        if self._derived_names is None:
-            self._derived_names = frozenset(attributes_of(self.make(arguments)))
-        return self._derived_names
 
 
 def flattened_by_constructor(obj, constructor: Constructor, is_child: Callable):
@@ -232,11 +214,7 @@ def flattened_by_constructor(obj, constructor: Constructor, is_child: Callable):
         name: split(value, ndims, is_child, concrete=name in CONCRETE_ARGUMENTS)
         for name, value in arguments.items()
     }
-    traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(arguments))
-    if is_outline:
-        extras = {}
-    else:
-        extras = constructor.extras_of(obj, arguments, check=not traced)
+    extras = {} if is_outline else constructor.extras_of(obj, arguments)
     split_extras = {name: split(value, ndims, is_child) for name, value in extras.items()}
     parts = [*split_arguments.values(), *split_extras.values()]
     structure = ConstructorStructure(
@@ -327,7 +305,14 @@ def is_like(leaf, ndim: int | None) -> bool:
         return not isinstance(leaf, _NO_OBJECT) and outline_reason_of(leaf) is None
     if isinstance(leaf, (float, np.floating)):
         return True
-    return is_array(leaf) and leaf.ndim <= ndim and leaf.dtype.kind in "fiuV"
+    return is_array(leaf) and leaf.ndim <= ndim and leaf.dtype.kind in "fiu"
+
+
+def holds_tracer(value) -> bool:
+    """Whether there is a tracer in a value, which then can only be compared by identity."""
+    if isinstance(value, (tuple, list)):
+        return any(map(holds_tracer, value))
+    return isinstance(value, jax.core.Tracer)
 
 
 _NO_OBJECT = (type(None), bool, int, float, str, np.generic, np.ndarray, jax.Array)
@@ -437,6 +422,6 @@ class ConstructorStructure:
         obj = object.__new__(self.constructor.cls)
         for name, value in zip(self.names, values, strict=True):
             store(obj, name, value)
-        derived = self.constructor.derived_names or ()
-        _absent.mark(obj, [name for name in derived if name not in self.names], reason)
+        absent = self.constructor.derived_names.difference(self.names)
+        _absent.mark(obj, absent, reason)
         return obj

@@ -175,4 +175,10 @@ def key_from(value, _parents=()):
 
 def same(a, b) -> bool:
     """Whether two values hold the same, see :func:`key_from`."""
-    return a is b or (type(a) is type(b) and key_from(a) == key_from(b))
+    if a is b:
+        return True
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, float) and a and a == b:
+        return True
+    return key_from(a) == key_from(b)

@@ -15,7 +15,6 @@ from autofit.mapper.model import ModelInstance
 from autofit.mapper.prior.abstract import Prior
 from autofit.mapper.prior.arithmetic.compound import CompoundPrior, ModifiedPrior
 from autofit.mapper.prior.constant import Constant
-from autofit.mapper.prior.deferred import DeferredInstance
 from autofit.mapper.prior.tuple_prior import TuplePrior
 from autofit.mapper.prior_model.abstract import AbstractPriorModel
 from autofit.mapper.prior_model.annotation import AnnotationPriorModel
@@ -31,7 +30,6 @@ __all__ = [
     "Collection",
     "CompoundPrior",
     "Constant",
-    "DeferredInstance",
     "Model",
     "ModelInstance",
     "ModifiedPrior",
@@ -107,9 +105,11 @@ def check():
             *inspect.signature(instance_for_arguments).parameters
         ]
         == ["self", "arguments", "ignore_assertions", "xp"],
-        "AbstractPriorModel.instance_from_path_arguments": inspect.isfunction(
-            instance_from_path_arguments
-        ),
+        "AbstractPriorModel.instance_from_path_arguments(path_arguments, "
+        "ignore_assertions)": [
+            *inspect.signature(instance_from_path_arguments).parameters
+        ]
+        == ["self", "path_arguments", "ignore_assertions"],
         "Model.__init__(cls, **kwargs)": [*inspect.signature(model_init).parameters]
         == ["self", "cls", "kwargs"],
         "AbstractPriorModel._frozen_cache": isinstance(
@@ -118,7 +118,10 @@ def check():
         "AbstractPriorModel._is_frozen": vars(model).get("_is_frozen") is False,
         "AbstractPriorModel.priors_ordered_by_id": model.priors_ordered_by_id == [],
         "AbstractPriorModel.unique_prior_paths": model.unique_prior_paths == [],
-        "AbstractPriorModel.items": callable(model.items),
+        "AbstractPriorModel.items": model.items() is not None,
+        "AbstractPriorModel.object_for_path": callable(model.object_for_path),
+        "AbstractPriorModel.path_priors_tuples": model.path_priors_tuples == [],
+        "TuplePrior.tuples": TuplePrior().tuples == [],
         "ModelInstance.dict": instance.dict == {},
         "ModelInstance(child_items)": "child_items"
         in inspect.signature(ModelInstance).parameters,

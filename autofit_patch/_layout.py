@@ -60,7 +60,8 @@ class Layout:
     def __init__(self, model, instance, again, value_of: dict, index_of: dict):
         self.cls = type(instance)
         self.scalars, self.arrays, self.children = [], [], []
-        self.constants, self.derived, self.bookkeeping = [], [], {}
+        self.constants, self.derived, self.copies = [], [], []
+        self.bookkeeping = {}
         specified = specified_by(model)
         for name, component in specified:
             held = attribute_from(instance, name)
@@ -68,6 +69,8 @@ class Layout:
                 self._add(
                     name, component, held, attribute_from(again, name), value_of, index_of
                 )
+        # Found once for the class: reading is done for every new instance.
+        self.attributes_of = attributes_of if slot_names(self.cls) else vars
         ignored = ignored_names(self.cls)
         self.names = {name for name, _ in specified} | ignored
         absent = [name for name, _ in self.derived]
@@ -81,7 +84,10 @@ class Layout:
             elif name not in self.names:
                 self.names.add(name)
                 absent.append(name)
-                if same(held, attribute_from(again, name)):
+                copy = copy_from(held, value_of, index_of)
+                if copy is not None:
+                    self.copies.append((name, copy))
+                elif same(held, attribute_from(again, name)):
                     self.derived.append((name, held))
         self.absent = tuple(absent)
 
@@ -98,7 +104,7 @@ class Layout:
             if entries is not None:
                 self.arrays.append((name, type(held), *entries))
                 return
-        elif isinstance(component, (Model, Collection)):
+        elif isinstance(component, (Model, Collection)) and has_attributes(held):
             layout = Layout(component, held, again, value_of, index_of)
             self.children.append((name, layout))
             return
@@ -157,7 +163,7 @@ class Layout:
         if type(obj) is not self.cls:
             return EDITED
         result = None
-        attributes = attributes_of(obj)
+        attributes = self.attributes_of(obj)
         for name, index in self.scalars:
             held = attributes.get(name, MISSING)
             if held is MISSING:
@@ -192,15 +198,30 @@ class Layout:
             held = attributes.get(name, MISSING)
             if held is not value and not same(held, value):
                 result = DERIVED_DIFFERS
-        names = self.names
-        for name in attributes:
-            if name not in names and not str(name).startswith("_"):
-                return EDITED
+        if not self.names.issuperset(attributes) and any(
+            not str(name).startswith("_") for name in attributes.keys() - self.names
+        ):
+            return EDITED
         for name, layout in self.children:
-            child = layout.read(attribute_from(obj, name), leaves)
+            held = attributes.get(name, MISSING)
+            if held is MISSING:
+                held = attribute_from(obj, name)
+            child = layout.read(held, leaves)
             if child is EDITED:
                 return EDITED
             result = child or result
+        for name, copy in self.copies:
+            held = attributes.get(name, MISSING)
+            if isinstance(copy, int):
+                kept = same_number(held, leaves[copy])
+            else:
+                kept = type(held) is tuple and len(held) == len(copy)
+                kept = kept and all(
+                    same_number(entry, leaves[index])
+                    for entry, index in zip(held, copy, strict=True)
+                )
+            if not kept:
+                result = DERIVED_DIFFERS
         return result
 
     def derived_of(self, obj) -> dict:
@@ -212,7 +233,7 @@ class Layout:
         """
         derived = {
             name: attribute_from(obj, name)
-            for name, value in self.derived
+            for name, value in (*self.derived, *self.copies)
             if not is_cache(name, value)
         }
         children = {
@@ -253,6 +274,29 @@ class Layout:
         return obj
 
 
+def has_attributes(obj) -> bool:
+    """Whether an object has attributes only, and no items or value beside them."""
+    builtin = (float, int, str, list, tuple, dict, set, np.ndarray, jax.Array)
+    return not isinstance(obj, (*builtin, type(None)))
+
+
+def copy_from(held, value_of: dict, index_of: dict):
+    """
+    Which parameter, or which tuple of parameters, an attribute is a copy of, if any.
+
+    A basis, for example, has the centre of its first profile. Copies are told by
+    identity, so the values must be objects of their own.
+    """
+    for prior, value in value_of.items():
+        if held is value:
+            return index_of[prior]
+    if type(held) is tuple and held:
+        copies = tuple(copy_from(entry, value_of, index_of) for entry in held)
+        if all(isinstance(copy, int) for copy in copies):
+            return copies
+    return None
+
+
 def specified_by(model) -> list:
     """The names and the components which a model specifies of what it makes."""
     ignored = (
@@ -286,7 +330,11 @@ def same_number(a, b) -> bool:
 def is_concrete_scalar(value) -> bool:
     if isinstance(value, (float, int, np.number)):
         return True
-    return is_array(value) and value.shape == () and jax.core.is_concrete(value)
+    return (
+        is_array(value)
+        and value.shape == ()
+        and not isinstance(value, jax.core.Tracer)
+    )
 
 
 def is_cache(name: str, value) -> bool:

@@ -42,8 +42,8 @@ class Origin:
     def leaves(self) -> tuple:
         """The values of the free parameters that the instance was made with."""
         if isinstance(self._arguments, dict):
-            priors = self.state.structure.priors
-            self._arguments = tuple(map(self._arguments.get, priors))
+            priors = self.state.priors
+            self._arguments = tuple(map(self._arguments.__getitem__, priors))
         return self._arguments
 
     def flattened(self):
@@ -70,6 +70,9 @@ class Origin:
 _origins: dict[int, Origin] = {}
 _outline_reasons: dict[int, tuple] = {}
 _building = threading.local()
+
+#: Says that whatever is built next is part of the instance being built.
+ANY = object()
 
 
 def origin_of(instance) -> Origin | None:
@@ -119,7 +122,7 @@ class building:
     Parameters
     ----------
     arguments
-        The values of the priors, by prior, passed down the model.
+        The values of the priors, by prior, that are passed down the model, or ``ANY``.
     """
 
     __slots__ = ("arguments", "outer")
@@ -137,4 +140,5 @@ class building:
 
 def is_building(arguments) -> bool:
     """Whether an instance is being built from these arguments in this thread."""
-    return getattr(_building, "arguments", None) is arguments
+    built_from = getattr(_building, "arguments", None)
+    return built_from is arguments or built_from is ANY

@@ -1,30 +1,33 @@
 """
 What is changed in PyAutoFit when the patch is imported.
 
-Two functions are wrapped: the one with which every model builds instances, so that each
-instance remembers the model that made it, and the constructor of ``af.Model``, so that
-the class which it is given becomes a pytree. What they return is what they returned
+Three functions are wrapped: the two with which every model builds instances, so that
+each instance remembers the model that made it, and the constructor of ``af.Model``, so
+that the class which it is given becomes a pytree. What they return is what they returned
 before.
 
-PyAutoFit has the second of these, commented out at the end of ``Model.__init__``: a call
-of ``register_pytree_node(self.cls, self.instance_flatten, self.instance_unflatten)``.
-It could not work, for these reasons:
+PyAutoFit has the last of these, commented out at the end of ``Model.__init__``::
 
-- JAX keeps one registration a class, and this one is bound to *one model* of the class:
-  every other model of it was flattened by the attributes of the first.
-- ``instance_flatten`` makes every constructor argument a child: constants, integers,
-  strings and redshifts became leaves that JAX rejects or traces, and a parameter shared
-  by many components became as many leaves.
-- ``instance_flatten`` reads every argument from the instance, but not every class keeps
-  its arguments.
-- A function, or ``int`` and ``float``, can be given to ``af.Model`` too, and were
-  registered like the rest: from then on every number was a node.
-- It imported JAX whenever PyAutoFit was imported.
+    register_pytree_node(self.cls, self.instance_flatten, self.instance_unflatten)
 
-Here, the class is registered with functions that know no model, and the instance leads
+With that call back in place (release 2026.10.26.1), it failed, and failed silently, for
+these reasons:
+
+- JAX keeps one registration a class, and this one is bound to *one model* of the class.
+  After ``af.Model(al.Galaxy, mass=...)``, the galaxy of ``af.Model(al.Galaxy, light=...)``
+  was flattened by the attributes of the first: its light was lost, without an error.
+- Numbers can be given to ``af.Model`` too (a shapelet's ``n`` is an ``af.Model(int)``).
+  With ``int`` registered, ``jax.jit(lambda x: x + 1)(5)`` was 0.
+- Every constructor argument became a child, so a constant or a redshift was a leaf, which
+  tracing makes a tracer, and a parameter shared by 20 profiles was 20 leaves.
+- Every argument was read from the instance, but not every class keeps its arguments
+  (``AttributeError``).
+
+Here the class is registered with functions that know no model; the instance leads them
 to its own.
 """
 
+import copy
 import functools
 import inspect
 import logging
@@ -35,13 +38,12 @@ from autofit_patch import _internals
 from autofit_patch._contents import slot_names
 from autofit_patch._internals import (
     AbstractPriorModel,
-    DeferredInstance,
     Model,
     ModelInstance,
 )
 from autofit_patch._model import register_models
-from autofit_patch._origin import Origin, building, is_building, set_origin
-from autofit_patch._pytree import already_registered, register
+from autofit_patch._origin import ANY, Origin, building, is_building, set_origin
+from autofit_patch._pytree import already_registered, is_registered, register
 from autofit_patch._structure import state_of
 
 logger = logging.getLogger(__name__)
@@ -61,6 +63,20 @@ def instance_for_arguments(self, arguments, ignore_assertions=False, xp=np):
     return instance
 
 
+@functools.wraps(_internals.instance_from_path_arguments)
+def instance_from_path_arguments(self, path_arguments, ignore_assertions=False):
+    with building(ANY):
+        instance = _internals.instance_from_path_arguments(
+            self, path_arguments, ignore_assertions
+        )
+    remember(
+        instance,
+        self,
+        {self.object_for_path(path): value for path, value in path_arguments.items()},
+    )
+    return instance
+
+
 @functools.wraps(_internals.model_init)
 def model_init(self, cls, **kwargs):
     _internals.model_init(self, cls, **kwargs)
@@ -70,9 +86,20 @@ def model_init(self, cls, **kwargs):
 
 def remember(instance, model, arguments: dict):
     """Remember that a model made an instance from the given values of its priors."""
-    if isinstance(instance, DeferredInstance):
+    if not is_registered(type(instance)):
         return
-    set_origin(instance, Origin(state_of(model), arguments))
+    try:
+        state = state_of(model)
+    except (TypeError, copy.Error, RecursionError) as error:
+        # Building instances must go on working, whatever a model holds.
+        logger.info(
+            "JAX will take this instance of %s apart as an object made by hand, because "
+            "its model cannot be copied: %r",
+            type(instance).__name__,
+            error,
+        )
+        return
+    set_origin(instance, Origin(state, arguments))
 
 
 def register_class_of_instances(cls: type):
@@ -101,6 +128,7 @@ def apply():
     if taken := _internals.classes_registered_by_the_libraries():
         raise ImportError(already_registered(taken))
     AbstractPriorModel.instance_for_arguments = instance_for_arguments
+    AbstractPriorModel.instance_from_path_arguments = instance_from_path_arguments
     Model.__init__ = model_init
     register(
         ModelInstance,

@@ -102,9 +102,14 @@ def already_registered(classes) -> str:
     )
 
 
+def is_registered(cls: type) -> bool:
+    """Whether the patch gave a class to JAX."""
+    return cls in _constructors
+
+
 def is_pytree(value) -> bool:
     """Whether a value is of a class that JAX takes apart."""
-    return type(value) in _constructors or (
+    return is_registered(type(value)) or (
         value is not None and not jax.tree_util.all_leaves([value])
     )
 
@@ -171,7 +176,7 @@ def leaves_from(instance, origin) -> tuple | None:
     if reading is EDITED:
         return None
     # What the constructors do not keep cannot have been edited.
-    if UNREAD in leaves:
+    if any(leaf is UNREAD for leaf in leaves):
         leaves = [
             made_with if leaf is UNREAD else leaf
             for leaf, made_with in zip(leaves, origin.leaves, strict=True)
@@ -204,4 +209,5 @@ def leaf_from(value):
     A leaf as JAX should get it: a Python number as a NumPy one, since JAX compiles a
     function once for each of the two.
     """
-    return np.float64(value) if isinstance(value, (float, int, np.integer)) else value
+    plain = type(value) is float or isinstance(value, (int, np.integer))
+    return np.float64(value) if plain else value

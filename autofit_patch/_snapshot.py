@@ -7,11 +7,12 @@ interpreter's own dictionary comparison rather than of a walk through the tree i
 Python, because it is asked at every call.
 """
 
-from operator import getitem, is_
+from itertools import chain
+from operator import is_
 
 import numpy as np
 
-from autofit_patch._contents import IMMUTABLE, attributes_of, is_immutable, slot_names
+from autofit_patch._contents import IMMUTABLE, is_immutable, slot_names
 
 
 class Snapshot:
@@ -27,19 +28,10 @@ class Snapshot:
         identity counts.
     """
 
-    __slots__ = (
-        "_dicts",
-        "_dict_copies",
-        "_parents",
-        "_names",
-        "_children",
-        "_arrays",
-        "_others",
-    )
+    __slots__ = ("_dicts", "_copies", "_parents", "_children", "_arrays", "_others")
 
     def __init__(self, root, opaque: tuple = ()):
-        self._dicts, self._dict_copies = [], []
-        self._parents, self._names, self._children = [], [], []
+        self._dicts, self._copies, self._parents, self._children = [], [], [], []
         self._arrays, self._others = [], []
         unchanging = (*IMMUTABLE, *opaque)
         seen, todo = set(), [root]
@@ -54,29 +46,21 @@ class Snapshot:
             if isinstance(obj, (list, tuple, set, frozenset)):
                 todo.extend(obj)
                 if not isinstance(obj, (tuple, frozenset)):
-                    self._others.append((obj, list, list(obj)))
-            attributes = obj if isinstance(obj, dict) else getattr(obj, "__dict__", None)
+                    self._others.append((obj, list(obj)))
+            attributes = obj if isinstance(obj, dict) else getattr(obj, "__dict__", {})
             if attributes:
-                self._add(attributes, unchanging)
-                todo.extend(
-                    value
-                    for name, value in attributes.items()
-                    if name != "_frozen_cache"
-                )
+                self._dicts.append(attributes)
+                self._copies.append(dict(attributes))
+                children = [*attributes.values()]
+                if not all(isinstance(v, opaque) or is_immutable(v) for v in children):
+                    self._parents.append(attributes)
+                    self._children += children
+                attributes = {**attributes, "_frozen_cache": None}
+                todo.extend(attributes.values())
             if slot_names(type(obj)):
-                # No dictionary to hold on to, and holding the object itself would
-                # keep the root alive, so an object with slots never counts as
-                # unchanged.
-                self._others.append((None, list, [attributes_of(obj)]))
-
-    def _add(self, attributes: dict, unchanging: tuple):
-        self._dicts.append(attributes)
-        self._dict_copies.append(dict(attributes))
-        for name, value in attributes.items():
-            if not isinstance(value, unchanging) and not is_immutable(value):
-                self._parents.append(attributes)
-                self._names.append(name)
-                self._children.append(value)
+                # There is no dictionary to watch, and watching the object itself would
+                # keep the root alive: an object with slots counts as changed.
+                self._others.append((None, []))
 
     def holds(self) -> bool:
         """
@@ -88,10 +72,10 @@ class Snapshot:
         """
         try:
             return (
-                self._dicts == self._dict_copies
-                and all(map(is_, map(getitem, self._parents, self._names), self._children))
-                and not (self._arrays and not self._arrays_hold())
-                and not (self._others and not self._others_hold())
+                self._dicts == self._copies
+                and all(map(is_, values_of(self._parents), self._children))
+                and (not self._arrays or self._arrays_hold())
+                and (not self._others or self._others_hold())
             )
         except Exception:
             # Comparing two values can fail for reasons of their own (the truth of an
@@ -106,6 +90,11 @@ class Snapshot:
 
     def _others_hold(self) -> bool:
         return all(
-            obj is not None and all(map(is_, as_list(obj), copy)) and len(obj) == len(copy)
-            for obj, as_list, copy in self._others
+            obj is not None and len(obj) == len(copy) and all(map(is_, obj, copy))
+            for obj, copy in self._others
         )
+
+
+def values_of(dicts):
+    """The values of dictionaries, one after the other."""
+    return chain.from_iterable(map(dict.values, dicts))

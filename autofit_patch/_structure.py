@@ -27,7 +27,13 @@ from autofit_patch._internals import (
     frozen_cache_of,
     instance_for_arguments,
 )
-from autofit_patch._layout import UNREAD, Layout, same_number, specified_by
+from autofit_patch._layout import (
+    UNREAD,
+    Layout,
+    is_concrete_scalar,
+    same_number,
+    specified_by,
+)
 from autofit_patch._origin import Origin, building, set_origin
 from autofit_patch._snapshot import Snapshot
 
@@ -203,13 +209,14 @@ class ModelStructure:
         ----------
         origin
             Where an instance of the model came from, needed the first time only: it has
-            values from which the model can make instances. If there are tracers among
-            them, the medians of the priors take their place.
+            values from which the model can make instances. If they are not numbers
+            (tracers, say), the medians of the priors take their place.
         """
         if self._layout is None:
             leaves = origin.leaves
-            if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+            if not all(map(is_concrete_scalar, leaves)):
                 leaves = self._model.physical_values_from_prior_medians
+            leaves = [np.float64(leaf) for leaf in leaves]  # objects of their own
             self._layout = Layout(
                 self._model,
                 self.instance_via_constructors_from(leaves),
@@ -302,13 +309,19 @@ class ModelState:
         return self._snapshot.holds()
 
     @property
+    def priors(self) -> list:
+        """The model's own priors, in the order of its parameters."""
+        return self._model.priors_ordered_by_id
+
+    @property
     def structure(self) -> ModelStructure:
+        """The structure of its instances, which an equal model may have had before."""
         if self._structure is None:
             self._structure = structure_from(self._model)
         return self._structure
 
 
-_structures: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
+_structures: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 _states: dict[int, ModelState] = {}
 
 
@@ -318,7 +331,8 @@ def structure_from(model) -> ModelStructure:
     comparing two costs nothing.
     """
     structure = ModelStructure(model)
-    return _structures.setdefault(structure, structure)
+    known = _structures.setdefault(structure, weakref.ref(structure))()
+    return structure if known is None else known
 
 
 def state_of(model) -> ModelState:

@@ -1,6 +1,6 @@
 """Which releases of the libraries the patch was tested with."""
 
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 #: The oldest and the newest release of autofit, autogalaxy, autolens, autoarray and
 #: autonerves that the tests were run with.
@@ -25,11 +25,17 @@ def check_versions(*libraries: str):
     Raises
     ------
     ImportError
-        If one is not, naming its version and the range.
+        If one is not there or not in it, naming its version and the range.
     """
     oldest, newest = map(release_from, TESTED_VERSIONS)
     for library in libraries:
-        installed = version(library)
+        try:
+            installed = version(library)
+        except PackageNotFoundError as error:
+            raise ImportError(
+                f"{library} is not installed, and this patch has nothing to patch. "
+                f"Install it (pip install {library}=={TESTED_VERSIONS[1]})."
+            ) from error
         release = release_from(installed)
         if release is None or not oldest <= release <= newest:
             raise ImportError(

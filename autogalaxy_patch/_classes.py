@@ -3,13 +3,10 @@
 import autoarray as aa
 import autogalaxy as ag
 from autoarray.abstract_ndarray import _pytree_registered_classes
-from autoarray.dataset.dataset_model import DatasetModel
 from autoarray.inversion.mesh.image_mesh.abstract import AbstractImageMesh
 from autoarray.inversion.mesh.mesh.abstract import AbstractMesh
 from autoarray.inversion.regularization.abstract import AbstractRegularization
-from autogalaxy.galaxy.mass_field import MassField
 from autogalaxy.profiles.geometry_profiles import GeometryProfile
-from autogalaxy.profiles.point_sources import Point, PointSolved
 
 import autofit_patch
 from autofit_patch import add_registry, already_registered, subclasses_of
@@ -18,15 +15,16 @@ from autofit_patch._constructor import CONCRETE_ARGUMENTS
 #: Every class below one of these is a pytree.
 BASES = (
     GeometryProfile,
-    Point,
-    PointSolved,
+    ag.ps.Point,
+    ag.ps.PointSolved,
     ag.Galaxy,
-    MassField,
+    # Not in the oldest of the tested releases.
+    *([ag.MassField] if hasattr(ag, "MassField") else []),
     aa.Pixelization,
+    aa.DatasetModel,
     AbstractMesh,
     AbstractImageMesh,
     AbstractRegularization,
-    DatasetModel,
 )
 
 CONCRETE_ARGUMENTS.update(

@@ -108,8 +108,9 @@ def run(python: Path, flags: str, timeout: float, cache: Path) -> dict | None:
         except TimeoutError:
             return None
         finally:
-            process.kill()
-            process.wait()
+            if process.is_running():
+                process.kill()
+                process.wait()
         output.seek(0)
         lines = output.read().splitlines()
     if process.returncode:
