@@ -31,13 +31,7 @@ use_double_precision()
 avoid_hang()
 
 from autofit_patch._patch import apply  # noqa: E402
-from autofit_patch._internals import add_registry  # noqa: E402
-from autofit_patch._model import subclasses_of  # noqa: E402
-from autofit_patch._pytree import (  # noqa: E402
-    already_registered,
-    is_registered,
-    register,
-)
+from autofit_patch._pytree import register  # noqa: E402
 
 apply()
 

@@ -287,8 +287,7 @@ def merged(static, child, leaves: list):
                 name: merged(item, child[name], leaves) for name, item in static.items()
             }
         return type(static)(
-            merged(item, part, leaves)
-            for item, part in zip(static, child, strict=True)
+            merged(item, part, leaves) for item, part in zip(static, child, strict=True)
         )
     leaves.append(child)
     return child
@@ -309,7 +308,7 @@ def is_like(leaf, ndim: int | None) -> bool:
 
 
 def holds_tracer(value) -> bool:
-    """Whether there is a tracer in a value, which then can only be compared by identity."""
+    """Whether there is a tracer in a value, which no two values need have in common."""
     if isinstance(value, (tuple, list)):
         return any(map(holds_tracer, value))
     return isinstance(value, jax.core.Tracer)
@@ -347,7 +346,15 @@ class ConstructorStructure:
         The number of axes of each leaf that was a number or an array.
     """
 
-    __slots__ = ("constructor", "names", "arguments", "static", "ndims", "_key", "_hash")
+    __slots__ = (
+        "constructor",
+        "names",
+        "arguments",
+        "static",
+        "ndims",
+        "_key",
+        "_hash",
+    )
 
     def __init__(self, constructor, names, arguments, static, ndims):
         self.constructor = constructor
@@ -368,7 +375,8 @@ class ConstructorStructure:
 
     def __repr__(self):
         arguments = ", ".join(
-            f"{name}={value!r}" for name, value in zip(self.names, self.static)
+            f"{name}={value!r}"
+            for name, value in zip(self.names, self.static, strict=True)
         )
         return f"{self.constructor.cls.__name__}({arguments})"
 
@@ -411,10 +419,9 @@ class ConstructorStructure:
         return obj
 
     def _made_from(self, values):
-        obj = self.constructor.make(dict(zip(self.names[: self.arguments], values)))
-        for name, value in zip(
-            self.names[self.arguments :], values[self.arguments :], strict=True
-        ):
+        items = [*zip(self.names, values, strict=True)]
+        obj = self.constructor.make(dict(items[: self.arguments]))
+        for name, value in items[self.arguments :]:
             setattr(obj, name, value)
         return obj
 

@@ -67,7 +67,12 @@ class Layout:
             held = attribute_from(instance, name)
             if held is not MISSING:
                 self._add(
-                    name, component, held, attribute_from(again, name), value_of, index_of
+                    name,
+                    component,
+                    held,
+                    attribute_from(again, name),
+                    value_of,
+                    index_of,
                 )
         # Found once for the class: reading is done for every new instance.
         self.attributes_of = attributes_of if slot_names(self.cls) else vars
@@ -331,12 +336,10 @@ def is_concrete_scalar(value) -> bool:
     if isinstance(value, (float, int, np.number)):
         return True
     return (
-        is_array(value)
-        and value.shape == ()
-        and not isinstance(value, jax.core.Tracer)
+        is_array(value) and value.shape == () and not isinstance(value, jax.core.Tracer)
     )
 
 
 def is_cache(name: str, value) -> bool:
-    """Whether a private attribute, left empty by the constructor, is there to be filled."""
+    """Whether a private attribute that the constructor left empty is there to be filled."""
     return name.startswith("_") and (value is None or value in ({}, [], ()))

@@ -16,7 +16,6 @@ from jax.tree_util import GetAttrKey
 
 from autofit_patch._contents import BOOKKEEPING, key_from
 from autofit_patch._internals import (
-    AbstractPriorModel,
     AnnotationPriorModel,
     Array,
     Collection,
@@ -27,6 +26,7 @@ from autofit_patch._internals import (
     TuplePrior,
     tell_the_libraries,
 )
+from autofit_patch._pytree import subclasses_of
 from autofit_patch._structure import description_from, is_number
 
 
@@ -140,9 +140,7 @@ def paths_of(model) -> list:
 def rest_of(prior) -> dict:
     """The attributes of a prior that its numbers do not determine."""
     determined = {"message", *number_names(type(prior)), *BOOKKEEPING}
-    return {
-        name: value for name, value in vars(prior).items() if name not in determined
-    }
+    return {name: value for name, value in vars(prior).items() if name not in determined}
 
 
 def is_outline(prior) -> bool:
@@ -167,7 +165,7 @@ def prior_from(prior, numbers: list):
     names = number_names(cls)
     if all(is_number(n) and not isinstance(n, jax.core.Tracer) for n in numbers):
         try:
-            new = cls(**dict(zip(names, map(float, numbers))), id_=prior.id)
+            new = cls(**dict(zip(names, map(float, numbers), strict=True)), id_=prior.id)
         except Exception:
             # Steps and gradients need not be limits that the constructor accepts.
             new = None
@@ -200,13 +198,6 @@ def flattened_with_keys(model):
 
 def unflattened(structure, numbers):
     return structure.model_from(numbers)
-
-
-def subclasses_of(cls: type):
-    """A class and all classes below it."""
-    yield cls
-    for subclass in cls.__subclasses__():
-        yield from subclasses_of(subclass)
 
 
 def register_models():

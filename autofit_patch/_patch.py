@@ -14,7 +14,7 @@ With that call back in place (release 2026.10.26.1), it failed, and failed silen
 these reasons:
 
 - JAX keeps one registration a class, and this one is bound to *one model* of the class.
-  After ``af.Model(al.Galaxy, mass=...)``, the galaxy of ``af.Model(al.Galaxy, light=...)``
+  After ``af.Model(Galaxy, mass=...)``, the galaxy of ``af.Model(Galaxy, light=...)``
   was flattened by the attributes of the first: its light was lost, without an error.
 - Numbers can be given to ``af.Model`` too (a shapelet's ``n`` is an ``af.Model(int)``).
   With ``int`` registered, ``jax.jit(lambda x: x + 1)(5)`` was 0.
@@ -52,9 +52,7 @@ logger = logging.getLogger(__name__)
 @functools.wraps(_internals.instance_for_arguments)
 def instance_for_arguments(self, arguments, ignore_assertions=False, xp=np):
     if is_building(arguments):
-        return _internals.instance_for_arguments(
-            self, arguments, ignore_assertions, xp
-        )
+        return _internals.instance_for_arguments(self, arguments, ignore_assertions, xp)
     with building(arguments):
         instance = _internals.instance_for_arguments(
             self, arguments, ignore_assertions, xp

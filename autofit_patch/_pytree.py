@@ -7,17 +7,18 @@ functions: an instance that a model made is flattened as a point in that model
 (:mod:`autofit_patch._constructor`).
 """
 
+import contextlib
 from collections.abc import Callable
 
 import jax
 import numpy as np
 
 from autofit_patch._constructor import Constructor, flattened_by_constructor
+from autofit_patch._contents import same
 from autofit_patch._internals import (
     classes_registered_by_the_libraries,
     tell_the_libraries,
 )
-from autofit_patch._contents import same
 from autofit_patch._layout import DERIVED_DIFFERS, EDITED, UNREAD
 from autofit_patch._origin import origin_of
 
@@ -80,13 +81,11 @@ def register(
     if cls in classes_registered_by_the_libraries():
         raise ValueError(already_registered([cls]))
     _constructors[cls] = Constructor(cls, arguments_from, make, is_container)
-    try:
+    # If its author gave it to JAX, that is respected.
+    with contextlib.suppress(ValueError):
         jax.tree_util.register_pytree_with_keys(
             cls, flattened_with_keys, unflattened, flattened
         )
-    except ValueError:
-        # Its author gave it to JAX: that is respected, where no model made the object.
-        pass
     tell_the_libraries(cls)
     return cls
 
@@ -100,6 +99,13 @@ def already_registered(classes) -> str:
         "register_tracer_classes, and JAX cannot replace it. Import autolens_patch (or "
         "autogalaxy_patch, or autofit_patch) before the first of these calls."
     )
+
+
+def subclasses_of(cls: type):
+    """A class and all classes below it."""
+    yield cls
+    for subclass in cls.__subclasses__():
+        yield from subclasses_of(subclass)
 
 
 def is_registered(cls: type) -> bool:
@@ -123,7 +129,7 @@ def flattened(obj):
 
 
 def is_child(value) -> bool:
-    """Whether a value among a constructor's arguments is a pytree that is no container."""
+    """Whether an argument of a constructor is a pytree, and no plain container."""
     return not isinstance(value, (list, tuple, dict)) and is_pytree(value)
 
 
@@ -145,9 +151,7 @@ def flattened_anew(instance, origin):
     """
     leaves = leaves_from(instance, origin)
     if leaves is None:
-        return flattened_by_constructor(
-            instance, _constructors[type(instance)], is_child
-        )
+        return flattened_by_constructor(instance, _constructors[type(instance)], is_child)
     structure = origin.state.structure
     origin.remember(instance, leaves, structure)
     return leaves, structure

@@ -9,6 +9,7 @@ compared, hashed and read, and it makes instances from leaves.
 
 import copy
 import hashlib
+import threading
 import weakref
 
 import jax
@@ -197,9 +198,7 @@ class ModelStructure:
         xp = jnp if any(isinstance(leaf, jax.Array) for leaf in leaves) else np
         arguments = dict(zip(self.priors, leaves, strict=True))
         with building(arguments):
-            return instance_for_arguments(
-                model, arguments, ignore_assertions=True, xp=xp
-            )
+            return instance_for_arguments(model, arguments, ignore_assertions=True, xp=xp)
 
     def layout_from(self, origin: Origin) -> Layout:
         """
@@ -217,13 +216,14 @@ class ModelStructure:
             if not all(map(is_concrete_scalar, leaves)):
                 leaves = self._model.physical_values_from_prior_medians
             leaves = [np.float64(leaf) for leaf in leaves]  # objects of their own
-            self._layout = Layout(
-                self._model,
-                self.instance_via_constructors_from(leaves),
-                self.instance_via_constructors_from(leaves),
-                dict(zip(self.priors, leaves, strict=True)),
-                self._index_of,
-            )
+            with _looking_at_a_model:
+                self._layout = Layout(
+                    self._model,
+                    self.instance_via_constructors_from(leaves),
+                    self.instance_via_constructors_from(leaves),
+                    dict(zip(self.priors, leaves, strict=True)),
+                    self._index_of,
+                )
         return self._layout
 
     def instance_from(self, leaves):
@@ -311,7 +311,8 @@ class ModelState:
     @property
     def priors(self) -> list:
         """The model's own priors, in the order of its parameters."""
-        return self._model.priors_ordered_by_id
+        with _looking_at_a_model:
+            return self._model.priors_ordered_by_id
 
     @property
     def structure(self) -> ModelStructure:
@@ -320,6 +321,9 @@ class ModelState:
             self._structure = structure_from(self._model)
         return self._structure
 
+
+#: PyAutoFit's walk through a model is not made for two threads.
+_looking_at_a_model = threading.RLock()
 
 _structures: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 _states: dict[int, ModelState] = {}
@@ -330,8 +334,9 @@ def structure_from(model) -> ModelStructure:
     The structure of a model's instances: the same object for equal models, so that
     comparing two costs nothing.
     """
-    structure = ModelStructure(model)
-    known = _structures.setdefault(structure, weakref.ref(structure))()
+    with _looking_at_a_model:
+        structure = ModelStructure(model)
+        known = _structures.setdefault(structure, weakref.ref(structure))()
     return structure if known is None else known
 
 

@@ -6,13 +6,10 @@ of PyAutoGalaxy. There is no code for any one profile: every class below a few b
 registered, those that are defined later included.
 """
 
-import autofit_patch
-from autofit_patch import check_versions
+from autofit_patch._versions import check_versions
 
 check_versions("autoarray", "autogalaxy")
 
 from autogalaxy_patch._classes import apply  # noqa: E402
 
 apply()
-
-__all__ = ["autofit_patch"]

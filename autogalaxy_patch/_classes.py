@@ -8,9 +8,10 @@ from autoarray.inversion.mesh.mesh.abstract import AbstractMesh
 from autoarray.inversion.regularization.abstract import AbstractRegularization
 from autogalaxy.profiles.geometry_profiles import GeometryProfile
 
-import autofit_patch
-from autofit_patch import add_registry, already_registered, subclasses_of
+from autofit_patch import register
 from autofit_patch._constructor import CONCRETE_ARGUMENTS
+from autofit_patch._internals import add_registry
+from autofit_patch._pytree import already_registered, subclasses_of
 
 #: Every class below one of these is a pytree.
 BASES = (
@@ -37,7 +38,7 @@ CONCRETE_ARGUMENTS.update(
 def register_subclass(cls, **kwargs):
     """Give a class to JAX when it is defined."""
     super(GeometryProfile, cls).__init_subclass__(**kwargs)
-    autofit_patch.register(cls)
+    register(cls)
 
 
 def apply():
@@ -54,8 +55,8 @@ def apply():
         raise ImportError(already_registered(taken))
     add_registry(_pytree_registered_classes)
     for cls in classes:
-        autofit_patch.register(cls)
-    autofit_patch.register(
+        register(cls)
+    register(
         ag.Galaxies,
         arguments_from=lambda galaxies: {"galaxies": list(galaxies)},
         is_container=True,

@@ -6,13 +6,11 @@ autofit`` and ``import autolens``. It patches PyAutoFit and PyAutoGalaxy too
 (:mod:`autofit_patch`, :mod:`autogalaxy_patch`).
 """
 
-import autogalaxy_patch
-from autofit_patch import check_versions
+import autogalaxy_patch  # noqa: F401
+from autofit_patch._versions import check_versions
 
 check_versions("autolens")
 
 from autolens_patch._classes import apply  # noqa: E402
 
 apply()
-
-__all__ = ["autogalaxy_patch"]

@@ -2,7 +2,7 @@
 
 import autolens as al
 
-import autofit_patch
+from autofit_patch import register
 
 
 def apply():
@@ -14,4 +14,4 @@ def apply():
     ValueError
         If the libraries' own registration came first.
     """
-    autofit_patch.register(al.Tracer)
+    register(al.Tracer)

@@ -86,7 +86,9 @@ def environment_with(jaxlib: str, folder: Path) -> Path:
     uv = ["uv", "--quiet"]
     subprocess.run([*uv, "venv", "--python", "3.12", str(folder / jaxlib)], check=True)
     packages = [str(PROJECT), f"jax=={jaxlib}", f"jaxlib=={jaxlib}"]
-    subprocess.run([*uv, "pip", "install", "--python", str(python), *packages], check=True)
+    subprocess.run(
+        [*uv, "pip", "install", "--python", str(python), *packages], check=True
+    )
     return python
 
 
@@ -155,7 +157,9 @@ def main():
     if options.child:
         print(json.dumps(likelihood_times(batch=8, repeats=5)))
         return
-    print(f"{'jaxlib':8} {'flag':38} {'hangs':>7} {'vmap / none':>12} {'vmap / single':>14}")
+    print(
+        f"{'jaxlib':8} {'flag':38} {'hangs':>7} {'vmap / none':>12} {'vmap / single':>14}"
+    )
     with tempfile.TemporaryDirectory() as folder:
         for jaxlib in options.jaxlib:
             python = environment_with(jaxlib, Path(folder))
@@ -164,9 +168,7 @@ def main():
                 for name in options.flags:
                     # Compiled once for all runs: hangs happen when it is executed.
                     cache = Path(folder) / f"cache {jaxlib} {name}"
-                    results[name].append(
-                        run(python, FLAGS[name], options.timeout, cache)
-                    )
+                    results[name].append(run(python, FLAGS[name], options.timeout, cache))
                     last = results[name][-1]
                     print(jaxlib, name, last or "hung", file=sys.stderr, flush=True)
             print_rows(jaxlib, results)

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import autofit_patch
 import autogalaxy as ag
 import autolens as al
 import jax
@@ -10,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.tree_util import keystr, tree_flatten_with_path, tree_leaves, tree_structure
+
+import autofit_patch
 
 GRID = al.Grid2D.uniform(shape_native=(7, 7), pixel_scales=0.5)
 
@@ -73,7 +74,9 @@ def test_leaves_and_names_of_a_galaxy():
 def test_integers_booleans_strings_none_and_redshifts_are_structure():
     @autofit_patch.register
     class Mixed:
-        def __init__(self, number=1.0, count=2, flag=True, name="a", none=None, redshift=0.5):
+        def __init__(
+            self, number=1.0, count=2, flag=True, name="a", none=None, redshift=0.5
+        ):
             self.number = number
             self.count = count
             self.flag = flag
@@ -148,7 +151,11 @@ def test_tracer_made_inside_a_trace_from_the_galaxies_of_an_instance(instance):
 
 
 def test_components_of_an_instance_are_pytrees_of_their_own(instance):
-    for part in (instance.galaxies, instance.galaxies.lens, instance.galaxies.lens.mass):
+    for part in (
+        instance.galaxies,
+        instance.galaxies.lens,
+        instance.galaxies.lens.mass,
+    ):
         out = jax.jit(lambda part: part)(part)
         assert type(out) is type(part)
         np.testing.assert_array_equal(tree_leaves(out), tree_leaves(part))
@@ -190,11 +197,12 @@ def test_profile_class_of_a_user_is_registered_when_it_is_defined():
 
 
 def test_every_class_below_the_bases_is_registered():
+    from autofit_patch._pytree import is_registered, subclasses_of
     from autogalaxy_patch._classes import BASES
 
-    classes = {cls for base in BASES for cls in autofit_patch.subclasses_of(base)}
+    classes = {cls for base in BASES for cls in subclasses_of(base)}
     assert len(classes) > 150
-    leaf_types = [cls for cls in classes if not autofit_patch.is_registered(cls)]
+    leaf_types = [cls for cls in classes if not is_registered(cls)]
     assert leaf_types == []
 
 

@@ -146,9 +146,7 @@ def test_structure_is_the_same_in_another_process(instance):
         lambda model: setattr(model.galaxies.lens.mass, "einstein_radius", 1.6),
         lambda model: setattr(model.galaxies.lens, "shear", None),
         lambda model: setattr(model.galaxies.lens, "extra", al.mp.MassSheet),
-        lambda model: setattr(
-            model.galaxies.lens, "mass", af.Model(al.mp.IsothermalSph)
-        ),
+        lambda model: setattr(model.galaxies.lens, "mass", af.Model(al.mp.IsothermalSph)),
         lambda model: setattr(
             model.galaxies.lens.shear,
             "gamma_1",
@@ -258,14 +256,16 @@ def test_array_prior_and_expression_of_priors():
     )
     model.line.intercept = 2.0 * model.line.slope
     values = np.array([0.1, 0.2, 0.3, 0.4, 1.5])
-    order = {prior: value for prior, value in zip(model.priors_ordered_by_id, values)}
+    order = dict(zip(model.priors_ordered_by_id, values, strict=True))
     instance = model.instance_from_vector(values)
     assert tree_leaves(instance) == list(values)
     doubled = jax.tree.map(lambda leaf: 2.0 * leaf, instance)
     np.testing.assert_array_equal(doubled.array, 2.0 * instance.array)
-    assert doubled.line.intercept == 2.0 * doubled.line.slope == 4.0 * order[
-        model.line.slope
-    ]
+    assert (
+        doubled.line.intercept
+        == 2.0 * doubled.line.slope
+        == 4.0 * order[model.line.slope]
+    )
     gradient = jax.grad(lambda i: i.line.intercept + i.array[1, 1])(instance)
     assert sorted(map(float, tree_leaves(gradient))) == [0.0, 0.0, 0.0, 1.0, 2.0]
 

@@ -96,7 +96,7 @@ def test_a_default_of_the_class_does_not_stand_in_for_what_is_derived():
     instance = model.instance_from_vector([0.5])
     outline = tree_map(lambda leaf: None, instance)
     with pytest.raises(AttributeError, match="outline"):
-        outline.scale
+        outline.scale  # noqa: B018
     assert (instance.scale, Scaled.scale) == (5.0, 1.0)
     assert object.__new__(Scaled).scale == 1.0
 

@@ -1,0 +1,4 @@
+"""
+Profiling scripts for JAX likelihoods which take a model instance, and the modules that
+the scripts share.
+"""

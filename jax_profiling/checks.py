@@ -1,0 +1,94 @@
+"""
+Checks of what a likelihood returns against the libraries' NumPy calculation.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from jax_profiling.timing import progress_from
+
+RTOL = 1e-6
+GRADIENT_RTOL = 1e-3
+
+# A parameter of light that the solver switched off has no gradient but rounding errors.
+GRADIENT_ATOL = 1e-6
+
+# The steps of the finite differences. Log likelihoods of a good dataset change by their
+# own size within 0.01 (arcsec, or of an ellipticity), and are exact to about 1e-10.
+STEPS = (4e-4, 1e-4, 2.5e-5, 6.25e-6)
+
+
+def assert_close(actual, desired, what: str, atol: float | None = None) -> None:
+    """
+    Raises an error unless two results agree to `RTOL`.
+
+    Parameters
+    ----------
+    actual, desired
+        The results, of the same shape.
+    what
+        What they are the results of, for the message.
+    atol
+        The absolute difference that counts as equal whatever the relative one is. Left
+        out, it is a thousandth of `RTOL` times the largest entry: the rounding errors
+        of a convolution.
+
+    Raises
+    ------
+    AssertionError
+        If any entry differs by more.
+    """
+    if atol is None:
+        atol = 1e-3 * RTOL * np.max(np.abs(desired))
+    np.testing.assert_allclose(
+        actual,
+        desired,
+        rtol=RTOL,
+        atol=atol,
+        err_msg=f"{what} differs from the NumPy calculation",
+    )
+
+
+def gradient_by_differences_from(
+    function: Callable[[np.ndarray], float], vector: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """
+    The gradient of a function by central finite differences.
+
+    A long step has an error of its square, a short one magnifies the function's
+    rounding error, and which step is best differs between parameters. Every parameter
+    is differenced with all of `STEPS`, and the two neighbouring steps that agree best
+    are combined so that the error of the square cancels (Richardson's extrapolation).
+    The gradient which is to be checked has no part in the choice.
+
+    Parameters
+    ----------
+    function
+        A function of a vector.
+    vector
+        Where the gradient is taken; shape (parameters,).
+
+    Returns
+    -------
+    The gradient, and the difference between the two steps it was made from, which is an
+    upper limit of its error; both of shape (parameters,).
+    """
+    gradient, error = np.empty((2, len(vector)))
+    directions = progress_from(np.eye(len(vector)), "parameters")
+    for index, direction in enumerate(directions):
+        differences = np.array(
+            [
+                (function(vector + h * direction) - function(vector - h * direction))
+                / (2.0 * h)
+                for h in STEPS
+            ]
+        )
+        disagreements = np.abs(np.diff(differences))
+        best = np.argmin(disagreements)
+
+        squared = (STEPS[best] / STEPS[best + 1]) ** 2
+        longer, shorter = differences[best : best + 2]
+        gradient[index] = (squared * shorter - longer) / (squared - 1.0)
+        error[index] = disagreements[best]
+    return gradient, error

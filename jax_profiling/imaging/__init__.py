@@ -1,0 +1,1 @@
+"""Profiling scripts for models that are fitted to imaging."""

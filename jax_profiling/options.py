@@ -1,0 +1,104 @@
+"""
+The command line which the profiling scripts share.
+"""
+
+import argparse
+from pathlib import Path
+
+from jax_profiling.instruments import INSTRUMENTS, QUICK
+
+
+def positive_integer(text: str) -> int:
+    """
+    The whole number, at least 1, that an option was given.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If the text is anything else.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def parser_from(description: str, examples: str, output: Path) -> argparse.ArgumentParser:
+    """
+    A parser with the options that every profiling script has.
+
+    Parameters
+    ----------
+    description
+        What the script does, in a sentence.
+    examples
+        Command lines, one a line, which `--help` ends with.
+    output
+        The default folder of the results.
+    """
+    parser = argparse.ArgumentParser(
+        description=description,
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--instrument",
+        choices=INSTRUMENTS,
+        help="the telescope whose imaging is fitted (default: hst)",
+    )
+    parser.add_argument(
+        "--batch",
+        type=positive_integer,
+        metavar="N",
+        help="how many instances the batched likelihood takes (default: 8; quick: 3)",
+    )
+    parser.add_argument(
+        "--repeats",
+        type=positive_integer,
+        metavar="N",
+        help="how many calls the steady state is timed over (default: 31; quick: 5)",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=output,
+        metavar="FOLDER",
+        help="where the JSON and the PNG are written (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="a small dataset and model, for continuous integration: under a minute",
+    )
+    return parser
+
+
+def options_from(
+    parser: argparse.ArgumentParser,
+    defaults: dict[str, int],
+    quick_defaults: dict[str, int],
+) -> argparse.Namespace:
+    """
+    The options of a run; `instrument` is an `Instrument`.
+
+    Parameters
+    ----------
+    parser
+        A parser made by `parser_from`, with what a script added to it.
+    defaults
+        The values of options which were left out.
+    quick_defaults
+        Their values where `--quick` was given.
+    """
+    options = parser.parse_args()
+    if options.quick and options.instrument:
+        parser.error("--quick has its own small dataset: leave out --instrument")
+    if options.output.exists() and not options.output.is_dir():
+        parser.error(f"argument --output: {options.output} is not a folder")
+
+    instrument = options.instrument or "hst"
+    options.instrument = QUICK if options.quick else INSTRUMENTS[instrument]
+
+    for name, value in (quick_defaults if options.quick else defaults).items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    return options

@@ -1,0 +1,1 @@
+"""Scripts that simulate the datasets which the profiling scripts fit."""

@@ -1,0 +1,193 @@
+"""
+Timing of jitted functions: what one costs before its first result, and then per call.
+
+Two ways of calling the same step (a `ModelInstance` or a flat vector) are only
+comparable when they share the machine's mood, so `profile_from` measures them in turn:
+one of each, then again, with the order of the two alternating.
+"""
+
+import gc
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+TIMINGS = ("lower", "compile", "first_call", "steady_state")
+
+
+class CountTraces:
+    """
+    A function that counts how often JAX traces it: Python only runs its body to trace.
+
+    Every `CountTraces` is a new function to JAX, so a jitted one starts with nothing
+    traced and nothing compiled.
+    """
+
+    def __init__(self, function: Callable):
+        self.function = function
+        self.traces = 0
+
+    def __call__(self, *arguments):
+        """Calls the function: once per trace, when the function is jitted."""
+        self.traces += 1
+        return self.function(*arguments)
+
+
+@dataclass
+class Timing:
+    """
+    The measurements of one step called in one way; times in seconds, one per sample.
+
+    Attributes
+    ----------
+    lower
+        Tracing the function and lowering it to StableHLO.
+    compile
+        Compiling what was lowered, with XLA.
+    first_call
+        The first call after compiling.
+    steady_state
+        Later calls, each with the next of the inputs.
+    memory
+        The static memory of the compiled function, in bytes.
+    """
+
+    lower: list[float] = field(default_factory=list)
+    compile: list[float] = field(default_factory=list)
+    first_call: list[float] = field(default_factory=list)
+    steady_state: list[float] = field(default_factory=list)
+    memory: dict[str, int] = field(default_factory=dict)
+    jitted: Callable | None = None
+    counted: CountTraces | None = None
+
+    @property
+    def traces(self) -> int:
+        """How often the function was traced, over all the calls made so far."""
+        return self.counted.traces
+
+    def median(self, timing: str) -> float:
+        """The median of the samples of one of `TIMINGS`, in seconds."""
+        return float(np.median(getattr(self, timing)))
+
+    def quartiles(self, timing: str) -> tuple[float, float]:
+        """The first and third quartile of the samples, in seconds."""
+        lower, upper = np.percentile(getattr(self, timing), [25, 75])
+        return float(lower), float(upper)
+
+    def compile_from(self, function: Callable, arguments: tuple) -> None:
+        """Takes one sample of everything up to and including the first call."""
+        self.counted = CountTraces(function)
+        self.jitted = jax.jit(self.counted)
+
+        # Tracing leaves reference cycles behind. Collecting them here keeps one
+        # sample's garbage out of the next sample's time.
+        gc.collect()
+
+        start = time.perf_counter()
+        lowered = self.jitted.lower(*arguments)
+        self.lower.append(time.perf_counter() - start)
+
+        start = time.perf_counter()
+        compiled = lowered.compile()
+        self.compile.append(time.perf_counter() - start)
+
+        self.first_call.append(self._seconds_of_call(arguments))
+
+        analysis = compiled.memory_analysis()
+        self.memory = {
+            "arguments": analysis.argument_size_in_bytes,
+            "outputs": analysis.output_size_in_bytes,
+            "temporaries": analysis.temp_size_in_bytes,
+        }
+
+    def call_from(self, arguments: tuple) -> None:
+        """Takes one sample of the steady state."""
+        self.steady_state.append(self._seconds_of_call(arguments))
+
+    def _seconds_of_call(self, arguments: tuple) -> float:
+        start = time.perf_counter()
+        jax.block_until_ready(self.jitted(*arguments))
+        return time.perf_counter() - start
+
+
+@dataclass
+class Profile:
+    """
+    The timings of one step of the likelihood, by the way it is called.
+    """
+
+    name: str
+    timings: dict[str, Timing]
+
+    def __call__(self, *arguments):
+        """Calls the jitted function of the first way."""
+        first, *_ = self.timings.values()
+        return first.jitted(*arguments)
+
+    def ratios(self) -> dict[str, float]:
+        """
+        The first way's median over the second's for each of `TIMINGS`; empty where
+        there is one way only.
+        """
+        if len(self.timings) == 1:
+            return {}
+        first, second = self.timings.values()
+        return {name: first.median(name) / second.median(name) for name in TIMINGS}
+
+
+def profile_from(
+    name: str,
+    ways: dict[str, tuple[Callable, Sequence[tuple]]],
+    repeats: int,
+    compilations: int = 1,
+) -> Profile:
+    """
+    Profiles a step of the likelihood.
+
+    Parameters
+    ----------
+    name
+        What the step is called in progress, tables and figures.
+    ways
+        By name, the function that does the step and its inputs: a sequence of tuples
+        of arguments, which the calls of the steady state go through.
+    repeats
+        The number of samples of the steady state.
+    compilations
+        The number of samples of lowering, compiling and the first call.
+    """
+    print(f"  {name} ...", flush=True)
+
+    # The first trace in a process also traces JAX's own helpers (`jnp.where` and its
+    # like), which every later trace finds done. Whichever way came first would pay for
+    # both, so a trace which is not measured comes before them.
+    function, inputs = next(reversed(ways.values()))
+    jax.jit(CountTraces(function)).trace(*inputs[0])
+
+    profile = Profile(name, {way: Timing() for way in ways})
+    for sample in progress_from(range(compilations), "compiling"):
+        for way in _in_turn(ways, sample):
+            function, inputs = ways[way]
+            profile.timings[way].compile_from(function, inputs[0])
+
+    for sample in progress_from(range(repeats), "calling"):
+        for way in _in_turn(ways, sample):
+            _, inputs = ways[way]
+            profile.timings[way].call_from(inputs[sample % len(inputs)])
+
+    return profile
+
+
+def progress_from(iterable: Iterable, description: str) -> tqdm:
+    """
+    An iterable that shows a progress bar while it lasts, in a terminal.
+    """
+    return tqdm(iterable, desc=f"    {description}", leave=False, disable=None)
+
+
+def _in_turn(ways: dict, sample: int) -> list[str]:
+    """The names of the ways, in an order that alternates from sample to sample."""
+    return list(ways) if sample % 2 == 0 else list(reversed(ways))
