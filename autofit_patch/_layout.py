@@ -341,5 +341,5 @@ def is_concrete_scalar(value) -> bool:
 
 
 def is_cache(name: str, value) -> bool:
-    """Whether a private attribute that the constructor left empty is there to be filled."""
+    """Whether a private attribute is one that the constructor left empty, for later."""
     return name.startswith("_") and (value is None or value in ({}, [], ()))

@@ -58,7 +58,7 @@ def environment_from() -> dict:
     return {
         "versions": {library: version(library) for library in LIBRARIES},
         "python": platform.python_version(),
-        "platform": platform.platform(),
+        "platform": f"{platform.system()} {platform.machine()}",
         "device": re.sub(r"[^a-z0-9]+", "-", name.lower()),
         "threads": threads,
         "xla_flags": os.environ.get("XLA_FLAGS", ""),

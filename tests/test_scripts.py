@@ -1,0 +1,172 @@
+"""The profiling script runs, in its small size, and says what it was asked to."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+PROFILING = Path(__file__).parents[1] / "jax_profiling"
+MGE = PROFILING / "imaging" / "mge.py"
+SIMULATOR = PROFILING / "simulators" / "imaging.py"
+
+
+def run_script(script: Path, *arguments: str, cwd=None) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, script, *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    """A quick run, into a folder that holds an earlier result, from another folder."""
+    folder = tmp_path_factory.mktemp("results")
+    process = run_script(
+        MGE, "--quick", "--repeats", "2", "--output", str(folder), cwd=folder
+    )
+    assert process.returncode == 0, process.stderr
+    return folder, process.stdout
+
+
+def results_in(folder: Path) -> dict:
+    (path,) = folder.glob("mge_quick_*.json")
+    return json.loads(path.read_text())
+
+
+def test_quick_run_writes_json_and_figure(quick):
+    folder, output = quick
+    results = results_in(folder)
+    assert results["configuration"]["free_parameters"] == 15
+    assert {"jax", "jaxlib", "autolens"} <= results["environment"]["versions"].keys()
+    (figure,) = folder.glob("mge_quick_*.png")
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert f"Wrote {figure}" in output
+
+
+def test_quick_run_times_every_step_of_the_likelihood(quick):
+    steps = results_in(quick[0])["steps"]
+    assert len(steps) == 11
+    for name in ("full likelihood", "vmap of 3", "value and gradient", "ray-tracing"):
+        assert steps[name]["ratios"].keys() == {
+            *("lower", "compile", "first_call", "steady_state")
+        }
+        for way in ("pytree", "flat"):
+            assert steps[name][way]["traces"] == 1
+            assert steps[name][way]["steady_state"]["median"] > 0.0
+            assert steps[name][way]["memory"]["temporaries"] > 0
+
+
+def test_quick_run_has_the_likelihood_and_gradient_of_numpy(quick):
+    results = results_in(quick[0])
+    likelihoods = results["log_likelihoods"]
+    for way in ("pytree", "flat", "vmap"):
+        np.testing.assert_allclose(likelihoods[way], likelihoods["numpy"], rtol=1e-6)
+    assert len(set(likelihoods["numpy"])) == 3
+    assert ".galaxies.lens.mass.einstein_radius" in results["gradient"]
+    assert len(results["gradient"]) == 15
+    for entry in results["gradient"].values():
+        assert entry["gradient"] == pytest.approx(
+            entry["finite_difference"], rel=1e-3, abs=1e-6
+        )
+
+
+def test_quick_run_prints_a_table(quick):
+    for word in ("full likelihood", "pytree", "flat", "ratio", "einstein_radius"):
+        assert word in quick[1]
+
+
+def test_change_against_an_earlier_run_is_printed(quick):
+    from jax_profiling.report import comparison_from
+
+    results = results_in(quick[0])
+    earlier = json.loads(json.dumps(results))
+    earlier["steps"]["full likelihood"]["ratios"]["lower"] = 1.25
+    earlier["configuration"]["gaussians"] = 5
+    text = comparison_from(results, earlier)
+    now = results["steps"]["full likelihood"]["ratios"]["lower"]
+    assert f"lower 1.250 -> {now:.3f}" in text
+    assert "gaussians 5 -> 4" in text
+
+
+@pytest.mark.parametrize("script", [MGE, SIMULATOR], ids=["mge", "simulator"])
+def test_help_has_examples(script):
+    process = run_script(script, "--help")
+    assert process.returncode == 0
+    assert "example" in process.stdout
+    assert "--instrument" in process.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--instrument", "hubble"], "invalid choice: 'hubble'"),
+        (["--gaussians", "0"], "'0' is not a whole number above 0"),
+        (["--batch", "two"], "'two' is not a whole number above 0"),
+        (["--repeats", "-1"], "'-1' is not a whole number above 0"),
+        (["--quick", "--instrument", "ao"], "leave out --instrument"),
+        (["--output", str(MGE)], "is not a folder"),
+    ],
+    ids=["instrument", "gaussians", "batch", "repeats", "quick", "output"],
+)
+def test_wrong_option_gets_a_one_line_error(arguments, message):
+    process = run_script(MGE, *arguments)
+    assert process.returncode == 2
+    assert message in process.stderr.splitlines()[-1]
+    assert "Traceback" not in process.stderr
+
+
+def test_dataset_is_the_same_whenever_it_is_simulated(tmp_path):
+    from astropy.io import fits
+
+    from jax_profiling.instruments import QUICK
+    from jax_profiling.simulators.imaging import simulate
+
+    for name in ("one", "two"):
+        simulate(QUICK, tmp_path / name)
+    for name in ("data.fits", "noise_map.fits", "psf.fits"):
+        one, two = (fits.getdata(tmp_path / folder / name) for folder in ("one", "two"))
+        np.testing.assert_array_equal(one, two)
+
+
+def test_dataset_of_other_settings_is_refused(tmp_path):
+    from dataclasses import replace
+
+    from jax_profiling.dataset import imaging_from
+    from jax_profiling.instruments import QUICK
+
+    imaging_from(QUICK, tmp_path)
+    with pytest.raises(ValueError, match="delete the folder"):
+        imaging_from(replace(QUICK, exposure_time=1.0), tmp_path)
+
+
+def test_finite_differences_of_a_known_function():
+    from jax_profiling.checks import gradient_by_differences_from
+
+    gradient, error = gradient_by_differences_from(
+        lambda v: np.sin(3.0 * v[0]) * v[1] ** 3, np.array([0.2, 1.5])
+    )
+    expected = [3.0 * np.cos(0.6) * 1.5**3, np.sin(0.6) * 3.0 * 1.5**2]
+    np.testing.assert_allclose(gradient, expected, rtol=1e-8)
+    assert np.all(np.abs(gradient - expected) <= error + 1e-9)
+
+
+def test_traces_are_counted():
+    import jax
+
+    from jax_profiling.timing import CountTraces
+
+    counted = CountTraces(lambda x: x + 1)
+    function = jax.jit(counted)
+    for value in (1.0, 2.0, 3.0):
+        function(value)
+    assert counted.traces == 1
+    function(np.ones(3))
+    assert counted.traces == 2
