@@ -142,7 +142,8 @@ class Constructor:
         """
         The attributes of an object that were added after it was made.
 
-        To tell them from those that the constructor derives, the object is made again.
+        To tell them from those that the constructor derives, and to see that its
+        arguments make the same object again, the object is made again.
 
         Parameters
         ----------
@@ -154,8 +155,9 @@ class Constructor:
         Raises
         ------
         ValueError
-            If an attribute is not what the constructor derives: which of the two is
-            meant cannot be known.
+            If the object made again is another: its constructor rejects or changes what
+            the object holds, or an attribute that the constructor derives was set to
+            something else, and which of the two is meant cannot be known.
         """
         given = set(arguments) | ignored_names(self.cls)
         if self._arguments_from is None:
@@ -165,29 +167,47 @@ class Constructor:
             for name, value in attributes_of(obj).items()
             if name not in given and name not in BOOKKEEPING
         }
-        if not others or self.is_container:
+        if self.is_container:
             return others
-        made, again = self.make(arguments), self.make(arguments)
+        cls = self.cls.__name__
+        try:
+            made = self.make(arguments)
+        except Exception as error:
+            raise ValueError(
+                f"this {cls} cannot be made again, so JAX cannot take it apart: its "
+                f"constructor rejects what it holds ({error!r})."
+            ) from error
         self.derived_names |= attributes_of(made).keys() - BOOKKEEPING
+        for name, kept in self.arguments_of(made).items():
+            if not holds_same(kept, arguments[name]):
+                raise ValueError(
+                    f"this {cls} cannot be made again, so JAX cannot take it apart: it "
+                    f"holds {name} = {arguments[name]!r}, from which its constructor "
+                    f"makes {name} = {kept!r}. Keep the argument as it is given, or give "
+                    "autofit_patch.register an arguments_from function."
+                )
         extras = {}
         for name, held in others.items():
             derived = attribute_from(made, name)
             if derived is MISSING:
                 if not name.startswith("_"):
                     extras[name] = held
-            elif (
-                not same(held, derived)
-                and same(derived, attribute_from(again, name))
-                and not is_cache(name, derived)
-                and not holds_tracer((held, derived))
+            elif not (
+                same(held, derived)
+                or is_cache(name, derived)
+                or holds_tracer((held, derived))
+                or self._counts(name, derived, arguments)
             ):
                 raise ValueError(
-                    f"this {self.cls.__name__} holds {name} = {held!r}, but its "
-                    f"constructor derives {name} = {derived!r} from what else it "
-                    "holds: an attribute was set after it was made. Make a new "
-                    f"{self.cls.__name__} from the values that you want."
+                    f"this {cls} holds {name} = {held!r}, but its constructor derives "
+                    f"{name} = {derived!r} from what else it holds: an attribute was set "
+                    f"after it was made. Make a new {cls} from the values that you want."
                 )
         return extras
+
+    def _counts(self, name: str, derived, arguments: dict) -> bool:
+        """Whether an attribute is another each time that an object is made."""
+        return not same(derived, attribute_from(self.make(arguments), name))
 
 
 def flattened_by_constructor(obj, constructor: Constructor, is_child: Callable):

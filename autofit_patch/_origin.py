@@ -24,7 +24,7 @@ class Origin:
         (:class:`autofit_patch._structure.ModelState`).
     arguments
         The values of the priors that it was made with, by prior, or the leaves in the
-        model's order.
+        model's order, or ``None`` if they are not known.
     outline
         Whether it was made without calling a constructor.
     """
@@ -39,8 +39,8 @@ class Origin:
         self._read = None
 
     @property
-    def leaves(self) -> tuple:
-        """The values of the free parameters that the instance was made with."""
+    def leaves(self) -> tuple | None:
+        """The values of the free parameters that the instance was made with, if known."""
         if isinstance(self._arguments, dict):
             priors = self.state.priors
             self._arguments = tuple(map(self._arguments.__getitem__, priors))

@@ -16,11 +16,13 @@ import numpy as np
 from autofit_patch._constructor import Constructor, flattened_by_constructor
 from autofit_patch._contents import same
 from autofit_patch._internals import (
+    ModelInstance,
     classes_registered_by_the_libraries,
     tell_the_libraries,
 )
 from autofit_patch._layout import DERIVED_DIFFERS, EDITED, UNREAD
-from autofit_patch._origin import origin_of
+from autofit_patch._origin import Origin, origin_of, set_origin
+from autofit_patch._structure import state_of_copy
 
 _constructors: dict[type, Constructor] = {}
 
@@ -122,10 +124,25 @@ def is_pytree(value) -> bool:
 
 def flattened(obj):
     """The children of an object and its structure, as JAX wants them."""
-    origin = origin_of(obj)
+    origin = origin_of(obj) or origin_of_copy(obj)
     if origin is not None:
         return origin.flattened() or flattened_anew(obj, origin)
     return flattened_by_constructor(obj, _constructors[type(obj)], is_child)
+
+
+def origin_of_copy(obj) -> Origin | None:
+    """
+    Where an instance that was copied or unpickled came from, if it still is a point in
+    the model that made the first one.
+    """
+    state = state_of_copy(obj) if type(obj) is ModelInstance else None
+    if state is None:
+        return None
+    origin = Origin(state, None)
+    if leaves_from(obj, origin) is None:
+        return None
+    set_origin(obj, origin)
+    return origin
 
 
 def is_child(value) -> bool:
@@ -181,6 +198,8 @@ def leaves_from(instance, origin) -> tuple | None:
         return None
     # What the constructors do not keep cannot have been edited.
     if any(leaf is UNREAD for leaf in leaves):
+        if origin.leaves is None:
+            return None
         leaves = [
             made_with if leaf is UNREAD else leaf
             for leaf, made_with in zip(leaves, origin.leaves, strict=True)
@@ -202,6 +221,8 @@ def derives(structure, layout, origin, leaves, instance) -> bool:
     """
     held = layout.derived_of(instance)
     for values in (leaves, origin.leaves):
+        if values is None:
+            continue
         rebuilt = structure.instance_via_constructors_from(values)
         if same(held, layout.derived_of(rebuilt)):
             return True

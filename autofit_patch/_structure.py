@@ -213,7 +213,7 @@ class ModelStructure:
         """
         if self._layout is None:
             leaves = origin.leaves
-            if not all(map(is_concrete_scalar, leaves)):
+            if leaves is None or not all(map(is_concrete_scalar, leaves)):
                 leaves = self._model.physical_values_from_prior_medians
             leaves = [np.float64(leaf) for leaf in leaves]  # objects of their own
             with _looking_at_a_model:
@@ -292,10 +292,14 @@ class ModelState:
         Instead of a model, a structure.
     """
 
-    __slots__ = ("_frozen_cache", "_snapshot", "_model", "_structure", "ref")
+    __slots__ = (
+        *("_frozen_cache", "_snapshot", "_model", "_priors", "_structure"),
+        *("ref", "__weakref__"),
+    )
 
     def __init__(self, model=None, structure=None):
         self._structure = structure
+        self._priors = None
         if model is not None:
             self._frozen_cache = frozen_cache_of(model)
             self._snapshot = Snapshot(model, opaque=(Prior,))
@@ -311,8 +315,10 @@ class ModelState:
     @property
     def priors(self) -> list:
         """The model's own priors, in the order of its parameters."""
-        with _looking_at_a_model:
-            return self._model.priors_ordered_by_id
+        if self._priors is None:
+            with _looking_at_a_model:
+                self._priors = self._model.priors_ordered_by_id
+        return self._priors
 
     @property
     def structure(self) -> ModelStructure:
@@ -327,6 +333,7 @@ _looking_at_a_model = threading.RLock()
 
 _structures: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 _states: dict[int, ModelState] = {}
+_states_by_model_id: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
 
 
 def structure_from(model) -> ModelStructure:
@@ -348,8 +355,19 @@ def state_of(model) -> ModelState:
     state = ModelState(model)
     key = id(model)
     state.ref = weakref.ref(model, lambda _: _states.pop(key, None))
-    _states[key] = state
+    _states[key] = _states_by_model_id[model.id] = state
     return state
+
+
+def state_of_copy(instance) -> ModelState | None:
+    """
+    The state of the model that made what an instance is a copy of, if any.
+
+    PyAutoFit gives an instance of a collection the id of the model, and a copy or a
+    pickle has it too. Two models may share an id, so the instance must be compared with
+    what the model makes before this is believed.
+    """
+    return _states_by_model_id.get(instance.id)
 
 
 def is_number(leaf) -> bool:

@@ -55,7 +55,7 @@ def parser_from(description: str, examples: str, output: Path) -> argparse.Argum
         "--repeats",
         type=positive_integer,
         metavar="N",
-        help="how many calls the steady state is timed over (default: 31; quick: 5)",
+        help="how many calls the steady state is timed over (default: 101; quick: 5)",
     )
     parser.add_argument(
         "--output",

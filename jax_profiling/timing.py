@@ -77,8 +77,8 @@ class Timing:
         lower, upper = np.percentile(getattr(self, timing), [25, 75])
         return float(lower), float(upper)
 
-    def compile_from(self, function: Callable, arguments: tuple) -> None:
-        """Takes one sample of everything up to and including the first call."""
+    def lower_from(self, function: Callable, arguments: tuple) -> jax.stages.Lowered:
+        """Takes one sample of lowering."""
         self.counted = CountTraces(function)
         self.jitted = jax.jit(self.counted)
 
@@ -89,6 +89,11 @@ class Timing:
         start = time.perf_counter()
         lowered = self.jitted.lower(*arguments)
         self.lower.append(time.perf_counter() - start)
+        return lowered
+
+    def compile_from(self, function: Callable, arguments: tuple) -> None:
+        """Takes one sample of everything up to and including the first call."""
+        lowered = self.lower_from(function, arguments)
 
         start = time.perf_counter()
         compiled = lowered.compile()
@@ -143,6 +148,7 @@ def profile_from(
     ways: dict[str, tuple[Callable, Sequence[tuple]]],
     repeats: int,
     compilations: int = 1,
+    lowerings: int = 0,
 ) -> Profile:
     """
     Profiles a step of the likelihood.
@@ -158,6 +164,8 @@ def profile_from(
         The number of samples of the steady state.
     compilations
         The number of samples of lowering, compiling and the first call.
+    lowerings
+        The number of samples of lowering that are taken besides.
     """
     print(f"  {name} ...", flush=True)
 
@@ -168,6 +176,11 @@ def profile_from(
     jax.jit(CountTraces(function)).trace(*inputs[0])
 
     profile = Profile(name, {way: Timing() for way in ways})
+    for sample in progress_from(range(lowerings), "lowering"):
+        for way in _in_turn(ways, sample):
+            function, inputs = ways[way]
+            profile.timings[way].lower_from(function, inputs[0])
+
     for sample in progress_from(range(compilations), "compiling"):
         for way in _in_turn(ways, sample):
             function, inputs = ways[way]

@@ -289,10 +289,15 @@ class TestUserClass:
         class Doubled:
             def __init__(self, mass=1.0):
                 self.mass = 2.0 * mass
-                self.radius = 3.0 * mass
 
-        with pytest.raises(ValueError, match=r"(?s)Doubled.*"):
+        with pytest.raises(ValueError, match=r"(?s)Doubled.*mass = 2\.0.*mass = 4\.0"):
             tree_leaves(Doubled(1.0))
+
+    def test_values_that_the_constructor_rejects_are_an_error(self):
+        profile = al.mp.Isothermal()
+        profile.ell_comps = (3.0, 4.0)
+        with pytest.raises(ValueError, match=r"(?s)Isothermal.*rejects what it holds"):
+            tree_leaves(profile)
 
     def test_attribute_added_later_goes_along(self):
         @autofit_patch.register

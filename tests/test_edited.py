@@ -1,5 +1,8 @@
 """An instance that was edited flattens to what it holds now (rule 7)."""
 
+import copy
+import pickle
+
 import autofit as af
 import autolens as al
 import jax
@@ -141,6 +144,31 @@ def test_jitted_function_sees_an_edit(edited):
     assert function(edited) == 1.6
     edited.galaxies.lens.mass.einstein_radius = 1.7
     assert function(edited) == 1.7
+
+
+@pytest.mark.parametrize(
+    "copy_of",
+    [copy.deepcopy, lambda instance: pickle.loads(pickle.dumps(instance))],
+    ids=["deep copy", "pickle"],
+)
+def test_copy_is_a_point_in_the_same_model_and_can_be_edited(edited, copy_of):
+    twin = copy_of(edited)
+    assert tree_structure(twin) == tree_structure(edited)
+    assert tree_leaves(twin) == list(VECTOR)
+    twin.galaxies.lens.mass.einstein_radius = 1.7
+    assert tree_leaves(twin)[8] == 1.7
+    assert tree_leaves(edited)[8] == 1.6
+    twin.galaxies.lens.redshift = 0.7
+    assert rebuilt_from(twin).galaxies.lens.redshift == 0.7
+
+
+def test_copy_that_was_edited_before_jax_saw_it(edited):
+    twin = copy.deepcopy(edited)
+    twin.galaxies.lens.redshift = 0.7
+    twin.galaxies.lens.mass.einstein_radius = 1.7
+    rebuilt = rebuilt_from(twin)
+    assert rebuilt.galaxies.lens.redshift == 0.7
+    assert rebuilt.galaxies.lens.mass.einstein_radius == 1.7
 
 
 def test_array_changed_in_place():

@@ -84,7 +84,7 @@ parser = parser_from(
     examples=(
         "  python mge.py\n"
         "  python mge.py --instrument euclid --gaussians 30\n"
-        "  python mge.py --batch 32 --repeats 101 --output results\n"
+        "  python mge.py --batch 32 --repeats 301 --output results\n"
         "  python mge.py --quick"
     ),
     output=FOLDER / "results" / "imaging",
@@ -97,16 +97,18 @@ parser.add_argument(
 )
 options = options_from(
     parser,
-    defaults={"gaussians": 20, "batch": 8, "repeats": 31},
+    defaults={"gaussians": 20, "batch": 8, "repeats": 101},
     quick_defaults={"gaussians": 4, "batch": 3, "repeats": 5},
 )
 
 jax.config.update("jax_enable_compilation_cache", False)
 
 # Lowering and compiling take seconds. They are sampled most for the likelihood, where
-# the ratios matter most, and once in a quick run.
+# the ratios matter most, and once in a quick run. Lowering is Python, whose time varies
+# most, and is sampled more often than compiling.
 STEP_COMPILATIONS = 1 if options.quick else 2
 LIKELIHOOD_COMPILATIONS = 1 if options.quick else 3
+LIKELIHOOD_LOWERINGS = 0 if options.quick else 5
 
 TOTAL_INSTANCES = 20
 
@@ -501,6 +503,7 @@ likelihood = profile_from(
     },
     repeats=options.repeats,
     compilations=LIKELIHOOD_COMPILATIONS,
+    lowerings=LIKELIHOOD_LOWERINGS,
 )
 
 """
@@ -524,8 +527,10 @@ batched_likelihood = profile_from(
             ],
         ),
     },
-    repeats=options.repeats,
+    # A call takes as long as a whole batch of likelihoods: fewer are enough.
+    repeats=max(1, options.repeats // 4),
     compilations=LIKELIHOOD_COMPILATIONS,
+    lowerings=LIKELIHOOD_LOWERINGS,
 )
 
 """
