@@ -10,8 +10,13 @@ import jaxlib
 from jax._src.xla_bridge import backends_are_initialized
 
 #: The flag that avoids the deadlock of batched FFTs, see the README's notes on CPU.
-HANG_FLAG = "--xla_cpu_multi_thread_eigen"
-HANG_FLAG_VALUE = "false"
+SAFE_FLAG = "--xla_cpu_multi_thread_eigen=false"
+
+#: With one of these a user has decided: the same flag, or the other one that helps.
+DECIDING_FLAGS = (
+    "--xla_cpu_multi_thread_eigen",
+    "--xla_cpu_enable_concurrency_optimized_scheduler=false",
+)
 
 #: The first jaxlib in which the deadlock was seen. 0.9.2 does not have it.
 FIRST_JAXLIB_THAT_HANGS = (0, 11)
@@ -50,16 +55,15 @@ def avoid_hang():
     backend. A value that the user chose is left alone.
     """
     flags = os.environ.get("XLA_FLAGS", "")
-    if not jaxlib_hangs() or HANG_FLAG in flags:
+    if not jaxlib_hangs() or any(flag in flags for flag in DECIDING_FLAGS):
         return
-    flag = f"{HANG_FLAG}={HANG_FLAG_VALUE}"
     if not backends_are_initialized():
-        os.environ["XLA_FLAGS"] = f"{flags} {flag}".strip()
+        os.environ["XLA_FLAGS"] = f"{flags} {SAFE_FLAG}".strip()
     elif jax.default_backend() == "cpu":
         warnings.warn(
             "JAX was already computing when autofit_patch was imported, so it is too "
-            f"late to set the XLA flag {flag}, without which batched likelihoods hang "
-            f"on a CPU with jaxlib {jaxlib.__version__}. Import autolens_patch before "
-            f"using JAX, or start Python with XLA_FLAGS={flag}.",
+            f"late to set the XLA flag {SAFE_FLAG}, without which batched likelihoods "
+            f"hang on a CPU with jaxlib {jaxlib.__version__}. Import autolens_patch "
+            f"before using JAX, or start Python with XLA_FLAGS={SAFE_FLAG}.",
             stacklevel=3,
         )

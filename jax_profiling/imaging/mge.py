@@ -107,8 +107,8 @@ jax.config.update("jax_enable_compilation_cache", False)
 # the ratios matter most, and once in a quick run. Lowering is Python, whose time varies
 # most, and is sampled more often than compiling.
 STEP_COMPILATIONS = 1 if options.quick else 2
-LIKELIHOOD_COMPILATIONS = 1 if options.quick else 3
-LIKELIHOOD_LOWERINGS = 0 if options.quick else 5
+LIKELIHOOD_COMPILATIONS = 1 if options.quick else 4
+LIKELIHOOD_LOWERINGS = 0 if options.quick else 4
 
 TOTAL_INSTANCES = 20
 
@@ -551,7 +551,7 @@ value_and_grad = profile_from(
             [(vector,) for vector in vectors],
         ),
     },
-    repeats=options.repeats,
+    repeats=max(1, options.repeats // 4),
 )
 
 """
