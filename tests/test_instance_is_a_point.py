@@ -270,6 +270,21 @@ def test_array_prior_and_expression_of_priors():
     assert sorted(map(float, tree_leaves(gradient))) == [0.0, 0.0, 0.0, 1.0, 2.0]
 
 
+def test_parameter_shared_by_an_array_and_a_number():
+    shared = af.UniformPrior(0.0, 1.0)
+    array = af.Array(shape=(2,))
+    array[0], array[1] = af.UniformPrior(0.0, 1.0), shared
+    model = af.Collection(line=line_model_from(slope=shared, intercept=1.0), array=array)
+    instance = model.instance_from_vector([0.25, 0.75])
+    assert tree_leaves(instance) == [0.25, 0.75]
+
+    def function(instance):
+        return 3.0 * instance.line.slope + 5.0 * jnp.sum(instance.array)
+
+    assert jax.jit(function)(instance) == pytest.approx(function(instance))
+    assert sorted(map(float, tree_leaves(jax.grad(function)(instance)))) == [5.0, 8.0]
+
+
 def test_many_instances_do_not_accumulate():
     from autofit_patch import _origin
 
