@@ -91,6 +91,8 @@ def test_integers_booleans_strings_none_and_redshifts_are_structure():
         assert tree_structure(Mixed(**{name: value})) != structure
         assert getattr(rebuilt_from(Mixed(**{name: value})), name) == value
     assert tree_structure(Mixed(number=3.0)) == structure
+    different = [tree_structure(Mixed(redshift=z)) for z in (1, 1.0, True, 0.0, -0.0)]
+    assert len(set(different)) == len(different)
 
 
 def test_integers_inside_a_tuple_are_structure_and_floats_leaves():

@@ -132,6 +132,31 @@ def test_replaced_component_and_then_the_new_one_edited(edited):
     assert tree_leaves(edited)[8] == 1.9
 
 
+def test_component_replaced_by_an_equal_one_that_is_edited_later():
+    instance = edited_after(flattened=True)
+    instance.galaxies.lens.mass = copy.copy(instance.galaxies.lens.mass)
+    for _ in range(3):
+        tree_leaves(instance)
+    instance.galaxies.lens.mass.einstein_radius = 1.9
+    assert tree_leaves(instance)[8] == 1.9
+
+
+def test_component_replaced_by_another_that_only_says_it_is_equal():
+    class Tied:
+        def __init__(self, value=1.0):
+            self.value = value
+
+        def __eq__(self, other):
+            return True
+
+    model = af.Collection(tied=af.Model(Tied, value=af.UniformPrior(0.0, 1.0)))
+    instance = model.instance_from_vector([0.5])
+    for _ in range(3):
+        tree_leaves(instance)
+    instance.tied = Tied(0.75)
+    assert tree_leaves(instance) == [0.75]
+
+
 def test_component_of_another_class(edited):
     edited.galaxies.lens.mass = al.mp.IsothermalSph(einstein_radius=1.5)
     rebuilt = rebuilt_from(edited)

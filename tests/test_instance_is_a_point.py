@@ -249,6 +249,20 @@ def test_constant_object_shared_with_the_model_is_not_changed_through_an_instanc
     assert again.galaxy.mass.einstein_radius == 1.0
 
 
+def test_instance_made_while_another_one_is_built_is_a_point_of_its_own():
+    inner_model, made = line_model_from(), []
+
+    class Outer:
+        def __init__(self, value=1.0):
+            self.value = value
+            made.append(inner_model.instance_from_vector([value, 0.5]))
+
+    model = af.Collection(outer=af.Model(Outer, value=af.UniformPrior(0.0, 1.0)))
+    assert tree_leaves(model.instance_from_vector([0.25])) == [0.25]
+    expected = tree_structure(inner_model.instance_from_vector([0.25, 0.5]))
+    assert tree_structure(made[0]) == expected
+
+
 def test_array_prior_and_expression_of_priors():
     model = af.Collection(
         array=af.Array(shape=(2, 2), prior=af.UniformPrior(0.0, 1.0)),
