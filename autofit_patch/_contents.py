@@ -7,6 +7,7 @@ about the model. This module is the one place that knows which attributes those 
 """
 
 import functools
+import inspect
 import types
 from enum import Enum
 
@@ -83,11 +84,22 @@ def attributes_of(obj) -> dict:
 def ignored_names(cls: type) -> frozenset:
     """
     The attributes of a class's instances which are no part of what they hold: ids,
-    cached properties, and the fields which a class itself excludes from its identity
-    (``__exclude_identifier_fields__``, PyAutoFit's protocol for counters).
+    cached properties, the fields which a class itself excludes from its identity
+    (``__exclude_identifier_fields__``, PyAutoFit's protocol for counters), and the
+    numbered label that a model gives to every object in it, unless the class has a label
+    of its own.
     """
     excluded = getattr(cls, "__exclude_identifier_fields__", ())
-    return BOOKKEEPING | cached_property_names(cls) | frozenset(excluded)
+    label = frozenset() if "label" in argument_names(cls) else frozenset({"label"})
+    return BOOKKEEPING | cached_property_names(cls) | frozenset(excluded) | label
+
+
+def argument_names(cls: type) -> tuple[str, ...]:
+    """The names of a constructor's arguments, of which a class in C may tell nothing."""
+    try:
+        return tuple(inspect.signature(cls).parameters)
+    except (TypeError, ValueError):
+        return ()
 
 
 def attribute_from(obj, name):

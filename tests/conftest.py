@@ -1,72 +1,18 @@
-"""What the tests share: the MGE lens model in a small size, and its imaging."""
+"""What the tests share."""
 
 import autolens_patch  # noqa: F401, I001  (first, as in a user's script)
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
-import autofit as af
-import autolens as al
-import numpy as np
 import pytest
+from lens import VECTOR, imaging_from, lens_model_from
 
-#: A point of the lens model with a plausible value for each parameter.
-VECTOR = np.array(
-    [0.01, -0.02, 0.05, 0.03, 0.02, 0.01, 0.1, -0.05, 1.6, 0.03, -0.02]
-    + [0.05, 0.1, 0.08, -0.04]
-)
-
-
-def lens_model_from(total_gaussians: int = 3) -> af.Collection:
-    """The model of the profiling script, with fewer Gaussians."""
-    lens = af.Model(
-        al.Galaxy,
-        redshift=0.5,
-        bulge=al.model_util.mge_model_from(
-            mask_radius=3.0, total_gaussians=total_gaussians
-        ),
-        mass=al.mp.Isothermal,
-        shear=al.mp.ExternalShear,
-    )
-    source = af.Model(
-        al.Galaxy,
-        redshift=1.0,
-        bulge=al.model_util.mge_model_from(
-            mask_radius=1.0, total_gaussians=total_gaussians
-        ),
-    )
-    return af.Collection(galaxies=af.Collection(lens=lens, source=source))
-
-
-def imaging_from() -> al.Imaging:
-    """A small imaging dataset of a lens near ``VECTOR``, with a seeded noise."""
-    grid = al.Grid2D.uniform(shape_native=(21, 21), pixel_scales=0.3)
-    psf = al.Convolver.from_gaussian(
-        shape_native=(3, 3), sigma=0.3, pixel_scales=0.3, normalize=True
-    )
-    simulator = al.SimulatorImaging(
-        exposure_time=1000.0,
-        psf=psf,
-        background_sky_level=0.1,
-        add_poisson_noise_to_data=True,
-        noise_seed=1,
-    )
-    lens = al.Galaxy(
-        redshift=0.5,
-        light=al.lp.Sersic(intensity=1.0, effective_radius=0.8),
-        mass=al.mp.Isothermal(ell_comps=(0.1, -0.05), einstein_radius=1.6),
-        shear=al.mp.ExternalShear(gamma_1=0.03, gamma_2=-0.02),
-    )
-    source = al.Galaxy(
-        redshift=1.0,
-        light=al.lp.Sersic(centre=(0.05, 0.1), intensity=1.0, effective_radius=0.3),
-    )
-    tracer = al.Tracer(galaxies=[lens, source])
-    dataset = simulator.via_tracer_from(tracer=tracer, grid=grid)
-    mask = al.Mask2D.circular(shape_native=(21, 21), pixel_scales=0.3, radius=3.0)
-    return dataset.apply_mask(mask=mask)
+__all__ = ["VECTOR", "json_from_python", "lens_model_from", "run_python"]
 
 
 @pytest.fixture(scope="session")
@@ -86,9 +32,6 @@ def dataset():
 
 def run_python(code: str, **environment) -> subprocess.CompletedProcess:
     """Run a program in a fresh interpreter, with this folder importable."""
-    import os
-    from pathlib import Path
-
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), **environment}
     env = {name: value for name, value in env.items() if value is not None}
     return subprocess.run(

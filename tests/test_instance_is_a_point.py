@@ -122,6 +122,36 @@ def test_structure_of_models_built_twice_is_equal_and_hashes_equal(instance):
     assert hash(tree_structure(other)) == hash(tree_structure(instance))
 
 
+def test_objects_in_a_model_are_compared_by_what_they_hold(instance):
+    def structure_from(index):
+        model = af.Model(
+            al.Galaxy,
+            redshift=0.5,
+            light=al.lp_linear.Sersic(sersic_index=index),
+            mass=al.mp.IsothermalSph,
+        )
+        return tree_structure(model.instance_from_vector([0.0, 0.0, 1.0]))
+
+    assert structure_from(3.0) == structure_from(3.0)
+    assert hash(structure_from(3.0)) == hash(structure_from(3.0))
+    assert structure_from(3.0) != structure_from(4.0)
+
+
+def test_label_of_a_class_of_its_own_is_a_constant():
+    class Named:
+        def __init__(self, value=1.0, label="a"):
+            self.value = value
+            self.label = label
+
+    def structure_from(label):
+        model = af.Collection(
+            named=Named(label=label), line=line_model_from(slope=1.0, intercept=2.0)
+        )
+        return tree_structure(model.instance_from_vector([]))
+
+    assert structure_from("a") != structure_from("b")
+
+
 def test_structure_is_the_same_in_another_process(instance):
     _, structure = tree_structure(instance).node_data()
     text, hashed = json_from_python(

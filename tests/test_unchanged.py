@@ -16,6 +16,7 @@ PROGRAM = """
     from autonerves.dictable import to_dict
 
     {body}
+    assert ("autofit_patch" in sys.modules) == bool("{first}")
     print(json.dumps(result, default=str, sort_keys=True))
 """
 
@@ -89,8 +90,7 @@ BODIES = {
     ]
 """,
     "likelihood": """
-    from conftest import imaging_from, lens_model_from
-    {first}
+    from lens import imaging_from, lens_model_from
     model = lens_model_from()
     analysis = al.AnalysisImaging(dataset=imaging_from(), use_jax=False)
     from autofit.non_linear.fitness import Fitness
@@ -100,7 +100,7 @@ BODIES = {
     result = [repr(float(fitness.call(vector))), repr(fitness.call([9.0] * 15))]
 """,
     "jax likelihood": """
-    from conftest import imaging_from, lens_model_from
+    from lens import imaging_from, lens_model_from
     model = lens_model_from()
     analysis = al.AnalysisImaging(dataset=imaging_from(), use_jax=True)
     from autofit.non_linear.fitness import Fitness
@@ -125,11 +125,8 @@ BODIES = {
 def test_is_unchanged_by_the_patch(name):
     results = []
     for first in ("import autolens_patch", ""):
-        body = BODIES[name].format(first="") if "likelihood" in name else BODIES[name]
-        if "likelihood" not in name:
-            body = MODEL + body
-        program = PROGRAM.format(first=first, body=body)
-        results.append(json_from_python(program, PATCHED=first and "yes"))
+        body = BODIES[name] if "likelihood" in name else MODEL + BODIES[name]
+        results.append(json_from_python(PROGRAM.format(first=first, body=body)))
     with_patch, without = results
     assert json.dumps(with_patch) == json.dumps(without)
 

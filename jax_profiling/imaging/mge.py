@@ -110,6 +110,9 @@ STEP_COMPILATIONS = 1 if options.quick else 2
 LIKELIHOOD_COMPILATIONS = 1 if options.quick else 4
 LIKELIHOOD_LOWERINGS = 0 if options.quick else 4
 
+# A batch and a gradient take as long as many likelihoods: fewer calls are enough.
+REPEATS_OF_LONG_CALLS = max(min(options.repeats, 5), options.repeats // 4)
+
 TOTAL_INSTANCES = 20
 
 environment = environment_from()
@@ -527,8 +530,7 @@ batched_likelihood = profile_from(
             ],
         ),
     },
-    # A call takes as long as a whole batch of likelihoods: fewer are enough.
-    repeats=max(1, options.repeats // 4),
+    repeats=REPEATS_OF_LONG_CALLS,
     compilations=LIKELIHOOD_COMPILATIONS,
     lowerings=LIKELIHOOD_LOWERINGS,
 )
@@ -551,7 +553,7 @@ value_and_grad = profile_from(
             [(vector,) for vector in vectors],
         ),
     },
-    repeats=max(1, options.repeats // 4),
+    repeats=REPEATS_OF_LONG_CALLS,
 )
 
 """
