@@ -20,6 +20,7 @@ from autofit_patch._contents import (
     MISSING,
     attribute_from,
     attributes_of,
+    has_no_numbers,
     ignored_names,
     is_array,
     key_from,
@@ -87,6 +88,26 @@ class Constructor:
     @functools.cached_property
     def takes_any_keyword(self) -> bool:
         return any(p.kind is p.VAR_KEYWORD for p in self._parameters)
+
+    def drops_only_options_of(self, obj) -> bool:
+        """
+        Whether an object does not keep all that it was made from, but what is missing
+        are options (booleans, integers, names) and nothing in it is traced.
+        """
+        if self._arguments_from is not None:
+            return False
+        dropped = [
+            parameter.default
+            for parameter in self._parameters
+            if parameter.name in self.names
+            and attribute_from(obj, parameter.name) is MISSING
+        ]
+        return (
+            bool(dropped)
+            and all(map(has_no_numbers, dropped))
+            and inspect.Parameter.empty not in dropped
+            and not any(isinstance(v, jax.Array) for v in attributes_of(obj).values())
+        )
 
     def arguments_of(self, obj) -> dict:
         """
@@ -227,6 +248,8 @@ def flattened_by_constructor(obj, constructor: Constructor, is_child: Callable):
     -------
     The children, one an argument, and the :class:`ConstructorStructure`.
     """
+    if constructor.drops_only_options_of(obj):
+        return (), ObjectStructure(obj)
     arguments = constructor.arguments_of(obj)
     is_outline = outline_reason_of(obj) is not None
     ndims = []
@@ -346,6 +369,41 @@ def holds_same(held, given) -> bool:
     if isinstance(given, (tuple, list)) and isinstance(held, (tuple, list)):
         return len(held) == len(given) and all(map(holds_same, held, given))
     return same(held, given)
+
+
+class ObjectStructure:
+    """
+    An object made by hand which is structure as a whole, with the numbers in it.
+
+    Such is a rectangular mesh: its constructor takes an option that it does not keep, so
+    it cannot be made again, and comes back as the same object.
+
+    Parameters
+    ----------
+    obj
+        The object.
+    """
+
+    __slots__ = ("obj", "_key")
+
+    keys = ()
+
+    def __init__(self, obj):
+        self.obj = obj
+        self._key = key_from(obj)
+
+    def __eq__(self, other):
+        return isinstance(other, ObjectStructure) and self._key == other._key
+
+    def __hash__(self):
+        return hash(type(self.obj).__qualname__)
+
+    def __repr__(self):
+        return repr(self._key)
+
+    def instance_from(self, children):
+        """The object (JAX calls this to unflatten)."""
+        return self.obj
 
 
 class ConstructorStructure:

@@ -108,6 +108,21 @@ def attribute_from(obj, name):
     return getattr(obj, name, MISSING) if value is MISSING else value
 
 
+def has_no_numbers(value) -> bool:
+    """Whether there is nothing in an object that JAX could trace or differentiate."""
+    if isinstance(value, (tuple, list, set, frozenset)):
+        return all(map(has_no_numbers, value))
+    if isinstance(value, dict):
+        return all(map(has_no_numbers, value.values()))
+    if isinstance(value, (bool, int, str, bytes, type, Enum, type(None))):
+        return True
+    if isinstance(value, (*IMMUTABLE, np.ndarray)):
+        return False
+    return bool(attributes_of(value)) and all(
+        map(has_no_numbers, attributes_of(value).values())
+    )
+
+
 def is_array(value) -> bool:
     return isinstance(value, (np.ndarray, jax.Array))
 

@@ -208,6 +208,21 @@ def test_every_class_below_the_bases_is_registered():
     assert leaf_types == []
 
 
+def test_mesh_that_does_not_keep_an_argument_is_structure():
+    def galaxy_from(pixels, coefficient):
+        mesh = al.mesh.RectangularUniform(shape=(pixels, pixels))
+        regularization = al.reg.Constant(coefficient=coefficient)
+        pixelization = al.Pixelization(mesh=mesh, regularization=regularization)
+        return al.Galaxy(redshift=1.0, pixelization=pixelization)
+
+    galaxy = galaxy_from(8, 2.0)
+    name = ".pixelization.regularization.coefficient"
+    assert named_leaves_of(galaxy) == {name: 2.0}
+    assert rebuilt_from(galaxy).pixelization.mesh.shape == (8, 8)
+    assert tree_structure(galaxy_from(8, 3.0)) == tree_structure(galaxy)
+    assert tree_structure(galaxy_from(9, 2.0)) != tree_structure(galaxy)
+
+
 class TestUserClass:
     def test_dataclass(self):
         @autofit_patch.register

@@ -2,6 +2,7 @@
 
 import threading
 
+import autofit as af
 import autolens as al
 import jax
 import jax.numpy as jnp
@@ -83,6 +84,24 @@ def test_jitted_fit_has_the_figures_of_the_numpy_fit(dataset, analysis, instance
         )
     assert type(fit.tracer) is al.Tracer
     assert fit.tracer.galaxies[0].mass.einstein_radius == 1.6
+
+
+def test_jitted_fit_of_a_pixelized_source(dataset, analysis):
+    pixelization = af.Model(
+        al.Pixelization,
+        mesh=al.mesh.RectangularUniform(shape=(5, 5)),
+        regularization=al.reg.Constant,
+    )
+    model = af.Collection(
+        galaxies=af.Collection(
+            lens=af.Model(al.Galaxy, redshift=0.5, mass=al.mp.Isothermal),
+            source=af.Model(al.Galaxy, redshift=1.0, pixelization=pixelization),
+        )
+    )
+    instance = model.instance_from_prior_medians()
+    fit = jax.jit(analysis.fit_from)(instance)
+    expected = al.AnalysisImaging(dataset=dataset, use_jax=False).fit_from(instance)
+    assert fit.figure_of_merit == pytest.approx(expected.figure_of_merit, rel=1e-6)
 
 
 def test_two_threads_flatten_at_once():
