@@ -270,12 +270,8 @@ class ModelStructure:
         )
 
     def _outline_from(self, leaves, reason: str):
-        if self._layout is None:
-            raise RuntimeError(
-                "a structure makes outlines only after an instance of its model was "
-                "flattened"
-            )
-        instance = self._layout.outline(leaves, reason)
+        layout = self.layout_from(Origin(self.state, None))
+        instance = layout.outline(leaves, reason)
         set_origin(instance, Origin(self.state, leaves, outline=True))
         return instance
 
@@ -377,12 +373,8 @@ def is_number(leaf) -> bool:
     return (
         isinstance(leaf, (jax.Array, np.ndarray, np.integer))
         and leaf.shape == ()
-        and (jnp.issubdtype(leaf.dtype, jnp.floating) or is_integer_array(leaf))
+        and any(jnp.issubdtype(leaf.dtype, kind) for kind in (jnp.floating, jnp.integer))
     )
-
-
-def is_integer_array(leaf) -> bool:
-    return jnp.issubdtype(leaf.dtype, jnp.integer)
 
 
 def has_mutable_constant(model) -> bool:

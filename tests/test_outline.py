@@ -1,5 +1,8 @@
 """Leaves that are no point of the model make an outline (rule 3)."""
 
+import base64
+import pickle
+
 import autofit as af
 import autolens as al
 import equinox as eqx
@@ -7,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import VECTOR
+from conftest import VECTOR, run_python
 from jax.tree_util import tree_leaves, tree_map, tree_structure, tree_unflatten
 
 
@@ -57,6 +60,22 @@ def test_any_leaf_makes_an_outline_and_comes_back_as_it_is(instance, leaf):
     assert all(item is leaf for item in found)
     assert len(found) == 15
     assert again == structure
+
+
+def test_structure_that_was_unpickled_elsewhere_makes_outlines():
+    code = """
+        import base64, pickle, sys
+        import autolens_patch
+        structure = pickle.loads(base64.b64decode("{structure}"))
+        outline = structure.instance_from([None] * len(structure.names))
+        assert outline.mass.einstein_radius is None
+    """
+    model = af.Collection(mass=al.mp.IsothermalSph)
+    instance = model.instance_from_vector([0.0, 0.0, 1.0])
+    _, structure = tree_structure(instance).node_data()
+    text = base64.b64encode(pickle.dumps(structure)).decode()
+    process = run_python(code.format(structure=text))
+    assert process.returncode == 0, process.stderr
 
 
 def test_outline_is_made_without_any_constructor():
