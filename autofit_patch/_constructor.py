@@ -15,6 +15,10 @@ import numpy as np
 from jax.tree_util import GetAttrKey
 
 from autofit_patch import _absent
+from autofit_patch._arguments import (
+    forgotten_arguments_of,
+    remember_forgotten_arguments,
+)
 from autofit_patch._contents import (
     BOOKKEEPING,
     MISSING,
@@ -27,10 +31,14 @@ from autofit_patch._contents import (
     same,
 )
 from autofit_patch._layout import is_cache, store
-from autofit_patch._origin import outline_reason_of
+from autofit_patch._origin import origin_of, outline_reason_of
 
-#: Arguments that are structure though they are numbers, by name, with the reason.
+#: Arguments that are structure though they are numbers or hold some, by name, with the
+#: reason. Only if they are arrays, or were made of arrays or by a model, are they leaves.
 CONCRETE_ARGUMENTS: dict[str, str] = {}
+
+#: Classes whose objects are never structure, whatever argument they are.
+TRACED_CLASSES: set[type] = set()
 
 _HOLE = type("Hole", (), {"__repr__": lambda self: "*"})()
 
@@ -67,6 +75,8 @@ class Constructor:
         self.make = make or self._make
         #: The attributes that the constructor derives, seen so far.
         self.derived_names = frozenset()
+        if arguments_from is None:
+            remember_forgotten_arguments(cls)
 
     @functools.cached_property
     def _parameters(self):
@@ -100,7 +110,7 @@ class Constructor:
             parameter.default
             for parameter in self._parameters
             if parameter.name in self.names
-            and attribute_from(obj, parameter.name) is MISSING
+            and self._argument_of(obj, parameter.name) is MISSING
         ]
         return (
             bool(dropped)
@@ -125,14 +135,15 @@ class Constructor:
             name = parameter.name
             if parameter.kind is parameter.VAR_KEYWORD:
                 continue
-            value = attribute_from(obj, name)
+            value = self._argument_of(obj, name)
             if value is MISSING:
                 raise TypeError(
                     f"JAX cannot take this {self.cls.__name__} apart: its constructor's "
-                    f"argument {name!r} is not kept on the object, so the object could "
-                    f"not be made again. Keep it as an attribute {name!r}, or make the "
-                    f"object by a model, or give autofit_patch.register an "
-                    "arguments_from function."
+                    f"argument {name!r} is not kept on the object, which was copied, "
+                    "unpickled or made before its class was registered, so it could not "
+                    f"be made again. Make a new {self.cls.__name__} from its arguments, "
+                    f"or let the class keep the argument as an attribute {name!r}, or "
+                    "give autofit_patch.register an arguments_from function."
                 )
             arguments[name] = value
         if self.takes_any_keyword:
@@ -143,6 +154,14 @@ class Constructor:
                 if name not in ignored and not name.startswith("_")
             )
         return arguments
+
+    @staticmethod
+    def _argument_of(obj, name: str):
+        """An argument by name, from the object or remembered beside it."""
+        value = attribute_from(obj, name)
+        return (
+            forgotten_arguments_of(obj).get(name, MISSING) if value is MISSING else value
+        )
 
     def _make(self, arguments: dict):
         positional = []
@@ -283,14 +302,14 @@ def split(value, ndims: list, is_child: Callable, concrete: bool = False):
     is_child
         Whether a value is a pytree of its own.
     concrete
-        Whether numbers are structure. A tracer never is.
+        Whether numbers are structure, see :data:`CONCRETE_ARGUMENTS`.
 
     Returns
     -------
     The structure, with holes where the leaves were, and the leaves, with ``None`` where
     the structure was.
     """
-    if isinstance(value, jax.core.Tracer) or not concrete:
+    if not concrete or is_traced(value):
         if is_array(value) and value.dtype != object:
             ndims.append(value.ndim)
             return _HOLE, value
@@ -315,6 +334,17 @@ def split(value, ndims: list, is_child: Callable, concrete: bool = False):
                 {name: dynamic for name, (_, dynamic) in parts.items()},
             )
     return value, None
+
+
+def is_traced(value) -> bool:
+    """Whether a value can only be there to be traced, whatever argument it is."""
+    return (
+        is_array(value)
+        or type(value) in TRACED_CLASSES
+        or origin_of(value) is not None
+        or outline_reason_of(value) is not None
+        or any(map(is_array, attributes_of(value).values()))
+    )
 
 
 def merged(static, child, leaves: list):

@@ -195,9 +195,14 @@ def key_from(value, _parents=()):
         tuple(
             (name, key_from(attribute, parents))
             for name, attribute in sorted(attributes.items(), key=lambda t: str(t[0]))
-            if name not in ignored
+            if name not in ignored and not is_named_cache(name)
         ),
     )
+
+
+def is_named_cache(name) -> bool:
+    """Whether an attribute is named as a private cache (``_dist_cache``)."""
+    return isinstance(name, str) and name.startswith("_") and "cache" in name
 
 
 def same(a, b) -> bool:

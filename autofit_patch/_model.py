@@ -6,7 +6,6 @@ is all the rest, the ids of the priors included, so that a model comes back with
 priors, shared where they were shared.
 """
 
-import copy
 import functools
 import inspect
 
@@ -14,6 +13,7 @@ import jax
 import numpy as np
 from jax.tree_util import GetAttrKey
 
+from autofit_patch._arguments import deepcopy
 from autofit_patch._contents import BOOKKEEPING, key_from
 from autofit_patch._internals import (
     AnnotationPriorModel,
@@ -67,7 +67,7 @@ class ModelPytreeStructure:
     """
 
     def __init__(self, model):
-        self._model = copy.deepcopy(model)
+        self._model = deepcopy(model)
         self.priors = priors_of(self._model)
         self.keys = tuple(
             GetAttrKey(".".join((*path, name)))
@@ -110,7 +110,7 @@ class ModelPytreeStructure:
             return new[self._model]
         # ``deepcopy`` takes from its memo what it finds there instead of a copy.
         memo = {id(prior): new[prior] for prior in all_priors_of(self._model)}
-        return copy.deepcopy(self._model, memo)
+        return deepcopy(self._model, memo)
 
 
 def all_priors_of(model) -> list:

@@ -7,7 +7,6 @@ model's free parameters, and everything else about it is the model. A
 compared, hashed and read, and it makes instances from leaves.
 """
 
-import copy
 import hashlib
 import threading
 import weakref
@@ -17,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import GetAttrKey
 
+from autofit_patch._arguments import deepcopy
 from autofit_patch._contents import is_immutable, key_from
 from autofit_patch._internals import (
     AbstractPriorModel,
@@ -194,7 +194,7 @@ class ModelStructure:
 
     def instance_via_constructors_from(self, leaves):
         """The instance that the model makes from the values of its parameters."""
-        model = copy.deepcopy(self._model) if self._copies_constants else self._model
+        model = deepcopy(self._model) if self._copies_constants else self._model
         xp = jnp if any(isinstance(leaf, jax.Array) for leaf in leaves) else np
         arguments = dict(zip(self.priors, leaves, strict=True))
         with building(arguments):
@@ -299,7 +299,7 @@ class ModelState:
         if model is not None:
             self._frozen_cache = frozen_cache_of(model)
             self._snapshot = Snapshot(model, opaque=(Prior,))
-            self._model = copy.deepcopy(model)
+            self._model = deepcopy(model)
 
     def is_of(self, model) -> bool:
         """Whether the model has not been edited since."""

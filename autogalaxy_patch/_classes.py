@@ -26,9 +26,12 @@ BASES = (
     AbstractMesh,
     AbstractImageMesh,
     AbstractRegularization,
+    ag.cosmo.LensingCosmology,
 )
 
 CONCRETE_ARGUMENTS.update(
+    cosmology="one model of the Universe is behind every object of an analysis",
+    Neff="the number of neutrino species is made an integer from it",
     redshift="planes are sorted and compared by it",
     redshift_object="the cosmology is evaluated at it when the profile is made",
     redshift_source="the cosmology is evaluated at it when the profile is made",
