@@ -51,7 +51,7 @@ class AbsentAttribute:
         )
 
 
-def mark(obj, names, reason: str):
+def mark(obj, names, reason: str, structure=None):
     """
     Let the attributes of an outline that are absent say so.
 
@@ -63,6 +63,8 @@ def mark(obj, names, reason: str):
         The names of the attributes that only its constructor derives.
     reason
         Why the constructor was not called, or what it rejected.
+    structure
+        The structure of an outline of an object made by hand.
     """
     cls = type(obj)
     for name in names:
@@ -71,4 +73,4 @@ def mark(obj, names, reason: str):
             # Already marked, or a property or slot, of which nothing is stored.
             continue
         setattr(cls, name, AbsentAttribute(name, present))
-    _origin.set_outline_reason(obj, reason)
+    _origin.set_outline(obj, reason, structure)

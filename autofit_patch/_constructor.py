@@ -31,7 +31,7 @@ from autofit_patch._contents import (
     same,
 )
 from autofit_patch._layout import is_cache, store
-from autofit_patch._origin import origin_of, outline_reason_of
+from autofit_patch._origin import origin_of, outline_reason_of, outline_structure_of
 
 #: Arguments that are structure though they are numbers or hold some, by name, with the
 #: reason. Only if they are arrays, or were made of arrays or by a model, are they leaves.
@@ -267,6 +267,10 @@ def flattened_by_constructor(obj, constructor: Constructor, is_child: Callable):
     -------
     The children, one an argument, and the :class:`ConstructorStructure`.
     """
+    if outline := outline_structure_of(obj):
+        children = outline.children_of(obj)
+        if children is not None:
+            return children, outline
     if constructor.drops_only_options_of(obj):
         return (), ObjectStructure(obj)
     arguments = constructor.arguments_of(obj)
@@ -334,6 +338,47 @@ def split(value, ndims: list, is_child: Callable, concrete: bool = False):
                 {name: dynamic for name, (_, dynamic) in parts.items()},
             )
     return value, None
+
+
+def split_as(static, value):
+    """
+    The leaves and children of a value where another one had them, whatever they are now.
+
+    Parameters
+    ----------
+    static
+        What :func:`split` returned as the structure of the other value.
+    value
+        The value.
+
+    Returns
+    -------
+    What :func:`split` returns second, or ``MISSING`` if the rest of the value differs.
+    """
+    if static is _HOLE:
+        return value
+    if not has_hole(static):
+        return None if same(static, value) else MISSING
+    if type(value) is not type(static) or len(value) != len(static):
+        return MISSING
+    if isinstance(static, dict):
+        parts = [split_as(static[name], value.get(name)) for name in static]
+    else:
+        parts = [*map(split_as, static, value)]
+    if any(part is MISSING for part in parts):
+        return MISSING
+    if isinstance(static, dict):
+        return dict(zip(static, parts, strict=True))
+    return type(static)(parts)
+
+
+def has_hole(static) -> bool:
+    """Whether a structure has a place for a leaf or a child."""
+    if isinstance(static, dict):
+        static = list(static.values())
+    if isinstance(static, (tuple, list)):
+        return any(map(has_hole, static))
+    return static is _HOLE
 
 
 def is_traced(value) -> bool:
@@ -493,6 +538,14 @@ class ConstructorStructure:
         """The key of each child in JAX's key paths."""
         return tuple(GetAttrKey(str(name)) for name in self.names)
 
+    def children_of(self, outline):
+        """The children of an outline with this structure, ``None`` if it was edited."""
+        children = tuple(
+            split_as(static, attribute_from(outline, name))
+            for name, static in zip(self.names, self.static, strict=True)
+        )
+        return None if any(child is MISSING for child in children) else children
+
     def instance_from(self, children):
         """
         The object with the given children (JAX calls this to unflatten).
@@ -538,5 +591,5 @@ class ConstructorStructure:
         for name, value in zip(self.names, values, strict=True):
             store(obj, name, value)
         absent = self.constructor.derived_names.difference(self.names)
-        _absent.mark(obj, absent, reason)
+        _absent.mark(obj, absent, reason, self)
         return obj

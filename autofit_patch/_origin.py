@@ -68,7 +68,7 @@ class Origin:
 
 
 _origins: dict[int, Origin] = {}
-_outline_reasons: dict[int, tuple] = {}
+_outlines: dict[int, tuple] = {}
 _building = threading.local()
 
 #: Says that whatever is built next is part of the instance being built.
@@ -98,18 +98,27 @@ def set_origin(instance, origin: Origin):
 
 def outline_reason_of(obj) -> str | None:
     """Why an object was made without its constructor, or ``None`` if it was not."""
-    ref, reason = _outline_reasons.get(id(obj), (None, None))
-    return reason if ref is not None and ref() is obj else None
+    return _outline_of(obj)[0]
 
 
-def set_outline_reason(obj, reason: str):
-    """Remember why an object was made without its constructor."""
+def outline_structure_of(obj):
+    """The structure from which JAX made an outline of an object made by hand, if any."""
+    return _outline_of(obj)[1]
+
+
+def _outline_of(obj) -> tuple:
+    ref, reason, structure = _outlines.get(id(obj), (None, None, None))
+    return (reason, structure) if ref is not None and ref() is obj else (None, None)
+
+
+def set_outline(obj, reason: str, structure=None):
+    """Remember why, and from what, an object was made without its constructor."""
     key = id(obj)
     try:
-        ref = weakref.ref(obj, partial(_outline_reasons.pop, key))
+        ref = weakref.ref(obj, partial(_outlines.pop, key))
     except TypeError:
         return
-    _outline_reasons[key] = ref, reason
+    _outlines[key] = ref, reason, structure
 
 
 class building:

@@ -1,7 +1,11 @@
 """An object made by hand has its constructor's numbers as leaves (rule 6)."""
 
+import copy
 import dataclasses
+import inspect
+import pickle
 
+import autofit as af
 import autogalaxy as ag
 import autolens as al
 import jax
@@ -208,19 +212,75 @@ def test_every_class_below_the_bases_is_registered():
     assert leaf_types == []
 
 
-def test_mesh_that_does_not_keep_an_argument_is_structure():
-    def galaxy_from(pixels, coefficient):
-        mesh = al.mesh.RectangularUniform(shape=(pixels, pixels))
+def test_mesh_that_does_not_keep_an_option_is_made_again_with_it():
+    def galaxy_from(pixels, coefficient, respect_small_datasets=False):
+        mesh = al.mesh.RectangularRTUAdaptImage(
+            shape=(pixels, pixels),
+            weight_power=1.5,
+            respect_small_datasets=respect_small_datasets,
+        )
         regularization = al.reg.Constant(coefficient=coefficient)
         pixelization = al.Pixelization(mesh=mesh, regularization=regularization)
         return al.Galaxy(redshift=1.0, pixelization=pixelization)
 
     galaxy = galaxy_from(8, 2.0)
-    name = ".pixelization.regularization.coefficient"
-    assert named_leaves_of(galaxy) == {name: 2.0}
+    assert named_leaves_of(galaxy) == {
+        ".pixelization.mesh.weight_power": 1.5,
+        ".pixelization.mesh.weight_floor": 0.0,
+        ".pixelization.regularization.coefficient": 2.0,
+    }
     assert rebuilt_from(galaxy).pixelization.mesh.shape == (8, 8)
+    assert tree_structure(rebuilt_from(galaxy)) == tree_structure(galaxy)
     assert tree_structure(galaxy_from(8, 3.0)) == tree_structure(galaxy)
     assert tree_structure(galaxy_from(9, 2.0)) != tree_structure(galaxy)
+    assert tree_structure(galaxy_from(8, 2.0, True)) != tree_structure(galaxy)
+
+
+def test_mesh_that_was_unpickled_is_structure_as_its_option_is_unknown():
+    mesh = al.mesh.RectangularUniform(shape=(8, 8))
+    copied = pickle.loads(pickle.dumps(mesh))
+    assert tree_leaves(copied) == []
+    assert rebuilt_from(copied) == mesh
+
+
+FORGETFUL = {
+    al.mp.NFWVirialMassConcSph: {"virial_mass": 2e12, "concentration": 8.0},
+    al.mp.NFWTruncatedMCRDuffySph: {"mass_at_200": 3e11},
+}
+
+
+@pytest.mark.parametrize(("cls", "arguments"), FORGETFUL.items())
+class TestRedshiftsThatAProfileDoesNotKeep:
+    def test_profile_is_made_again_at_its_redshifts(self, cls, arguments):
+        redshifts = {"redshift_object": 0.3, "redshift_source": 1.7}
+        profile = cls(**arguments, **redshifts)
+        name = next(iter(arguments))
+        doubled = jax.tree_util.tree_map_with_path(
+            lambda path, leaf: 2.0 * leaf if keystr(path) == f".{name}" else leaf,
+            profile,
+        )
+        expected = cls(**{**arguments, name: 2.0 * arguments[name]}, **redshifts)
+        assert vars(doubled) == vars(expected)
+        assert expected.scale_radius != profile.scale_radius
+
+    def test_profiles_at_other_redshifts_have_another_structure(self, cls, arguments):
+        near = cls(**arguments, redshift_object=0.3)
+        far = cls(**arguments, redshift_object=0.6)
+        assert tree_structure(near) != tree_structure(far)
+
+    def test_profile_in_a_model_keeps_them(self, cls, arguments):
+        model = af.Model(
+            al.Galaxy, redshift=0.5, mass=cls(**arguments, redshift_object=0.3)
+        )
+        mass = jax.jit(lambda galaxy: galaxy.mass)(model.instance_from_vector([]))
+        expected = cls(**arguments, redshift_object=0.3)
+        assert tree_structure(mass) == tree_structure(expected)
+
+    def test_copied_profile_is_an_error_naming_class_and_argument(self, cls, arguments):
+        copied = copy.deepcopy(cls(**arguments))
+        message = rf"(?s){cls.__name__}.*'redshift_object' is not kept.*copied"
+        with pytest.raises(TypeError, match=message):
+            tree_leaves(copied)
 
 
 class TestUserClass:
@@ -281,14 +341,26 @@ class TestUserClass:
 
         assert jax.jit(lambda line: line)(Line(2.0)).slope == 2.0
 
-    def test_argument_that_is_not_kept_is_an_error_naming_class_and_argument(self):
+    def test_argument_that_is_not_kept_is_remembered(self):
         @autofit_patch.register
         class Forgetful:
             def __init__(self, mass=1.0):
                 self.radius = 2.0 * mass
 
+        doubled = jax.tree.map(lambda leaf: 2.0 * leaf, Forgetful(mass=3.0))
+        assert doubled.radius == 12.0
+        assert vars(Forgetful(3.0)) == {"radius": 6.0}
+        assert inspect.getfullargspec(Forgetful).args == ["self", "mass"]
+
+    def test_object_made_before_its_class_was_registered_is_an_error(self):
+        class Forgetful:
+            def __init__(self, mass=1.0):
+                self.radius = 2.0 * mass
+
+        forgetful = Forgetful()
+        autofit_patch.register(Forgetful)
         with pytest.raises(TypeError, match=r"(?s)Forgetful.*'mass' is not kept"):
-            tree_leaves(Forgetful())
+            tree_leaves(forgetful)
 
     def test_argument_that_is_not_kept_can_be_told(self):
         class Forgetful:

@@ -1,0 +1,283 @@
+"""
+Whether the objects of a class can be trusted under JAX.
+
+:class:`Proof` compares what a class's objects compute through ``jit``, ``vmap`` and
+``grad`` with what the same constructor and method compute on NumPy, without the patch
+where that is needed. What it finds is a row of ``docs/coverage.md``.
+"""
+
+import functools
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import unpatched
+from catalogue import classes, methods_of, model_from, object_from
+from jax.tree_util import keystr, tree_flatten_with_path
+
+#: The two ways to an object.
+WAYS = ("model", "hand")
+
+#: Two arrays agree to this, relative to the largest number in them.
+ROUND_TRIP, NUMPY, LIBRARIES, DIFFERENCES = 1e-12, 1e-8, 1e-8, 1e-4
+
+
+def agree(figure, reference, rtol: float) -> bool:
+    """Whether two arrays are equal within a tolerance relative to the largest number."""
+    figure, reference = np.asarray(figure), np.asarray(reference)
+    if figure.shape != reference.shape:
+        return False
+    finite = np.abs(reference[np.isfinite(reference)])
+    scale = finite.max(initial=0.0)
+    return np.allclose(figure, reference, rtol=rtol, atol=rtol * scale, equal_nan=True)
+
+
+def words_of(name: str) -> tuple:
+    """
+    The words of a leaf's name, alike for an object made by a model and by hand:
+    ``.0.mass.centre.centre_1`` is ``.galaxies[0].mass.centre[1]``.
+    """
+    words = re.findall(r"\w+", name)
+    words = [
+        word.rpartition("_")[2] if before and word.startswith(f"{before}_") else word
+        for before, word in zip([None, *words], words, strict=False)
+    ]
+    return tuple(words[1:] if words[:1] == ["galaxies"] else words)
+
+
+class Proof:
+    """
+    What holds for one class.
+
+    Parameters
+    ----------
+    name
+        The name of the class in the catalogue.
+    """
+
+    def __init__(self, name: str):
+        self.name = name
+        self.cls = classes()[name]
+        self.model = model_from(self.cls)
+        self.methods = methods_of(self.cls)
+        self.names = [".".join(path) for path in self.model.unique_prior_paths]
+        if issubclass(self.cls, float):
+            self.names = [""]  # it is a leaf itself
+        self._functions = {}
+        self._works = {}
+
+    def vector_from(self, units) -> np.ndarray:
+        """The values of the parameters at a place in the unit cube of their priors."""
+        return np.array(self.model.vector_from_unit_vector(units), dtype=float)
+
+    def made(self, way: str, vector):
+        if way == "hand":
+            return object_from(self.cls, self.model, vector)
+        instance = self.model.instance_from_vector(vector)
+        if isinstance(instance, self.cls):
+            return instance
+        return self.cls(galaxies=list(instance))
+
+    # -- What works -----------------------------------------------------------------
+
+    def works(self, way: str, transformation: str) -> dict:
+        """
+        Which methods can be transformed by JAX.
+
+        Returns
+        -------
+        By the name of each method ``None``, or the error that it raises, with the patch
+        as without.
+        """
+        key = way, transformation
+        if key not in self._works:
+            vector = self.vector_from(self.regular(0))
+            self._works[key] = {
+                method: self._error_of(method, way, transformation, vector)
+                for method in self.methods
+            }
+        return self._works[key]
+
+    def regular(self, seed: int):
+        return np.random.default_rng(seed).uniform(0.2, 0.8, self.model.prior_count)
+
+    def _error_of(self, method: str, way: str, transformation: str, vector):
+        if transformation in ("vmap", "grad") and not self.names:
+            return "it has no numbers"
+        if transformation != "numpy":
+            earlier = "numpy" if transformation == "jit" else "jit"
+            if error := self.works(way, earlier)[method]:
+                return error
+        arguments = [vector]
+        if transformation == "vmap":
+            arguments = [np.stack([vector] * 2)]
+        try:
+            obj = self.made(way, vector)
+            compute = self.methods[method]
+            if transformation == "numpy":
+                compute(obj, np)
+            else:
+                jax.eval_shape(self._transformed([method], transformation), obj)
+        except Exception as error:
+            if transformation == "grad":
+                arguments.append(self.weights(method, vector))
+            _, reason = unpatched.asked(
+                self.name, method, way == "model", transformation, *arguments
+            )
+            if reason is None:
+                raise AssertionError(
+                    f"{self.name}.{method} by {way} fails under {transformation}, and "
+                    f"the libraries without the patch do not: {error!r}"
+                ) from error
+            return reason
+        return None
+
+    def _transformed(self, methods, transformation: str):
+        """Methods as a function of an object, transformed by JAX but not compiled."""
+
+        def figures(obj):
+            return {
+                method: jnp.asarray(self.methods[method](obj, jnp)) for method in methods
+            }
+
+        if transformation == "jit":
+            return figures
+        if transformation == "vmap":
+            return lambda obj: jax.vmap(figures)(
+                jax.tree.map(lambda leaf: jnp.stack([leaf] * 2), obj)
+            )
+        return jax.grad(lambda obj: sum(map(jnp.sum, figures(obj).values())))
+
+    def working(self, way: str, transformation: str) -> tuple:
+        return tuple(m for m, e in self.works(way, transformation).items() if e is None)
+
+    # -- What it computes -----------------------------------------------------------
+
+    def numpy(self, method: str, vector):
+        """A method of the object made by hand, by its constructor, on NumPy."""
+        return np.asarray(self.methods[method](self.made("hand", vector), np))
+
+    def weights(self, method: str, vector):
+        """Random weights that make one number of a figure, each part alike in size."""
+        figure = self.numpy(method, vector)
+        scale = np.abs(figure).max(initial=0.0) or 1.0
+        return np.random.default_rng(2).uniform(0.5, 1.5, figure.shape) / scale
+
+    def assert_round_trip(self, way: str, vector):
+        """An object comes back from its leaves with the same figures."""
+        obj = self.made(way, vector)
+        leaves, structure = jax.tree.flatten(obj)
+        back = jax.tree.unflatten(structure, leaves)
+        assert type(back) is type(obj)
+        assert jax.tree.structure(self.made(way, vector)) == structure
+        for method in self.working(way, "numpy"):
+            compute = self.methods[method]
+            assert agree(compute(back, np), compute(obj, np), ROUND_TRIP), (
+                f"{self.name}.{method} by {way} changes in a round trip at {vector}"
+            )
+
+    def assert_jit(self, way: str, vector):
+        methods = self.working(way, "jit")
+        if not methods:
+            return
+        figures = self._compiled(way, methods)(*jax.tree.leaves(self.made(way, vector)))
+        for method in methods:
+            self._assert_agrees(figures[method], method, way, "jit", vector)
+
+    def _compiled(self, way: str, methods):
+        """Methods as a compiled function of an object's leaves."""
+        if way not in self._functions:
+            obj = self.made(way, self.vector_from(self.regular(0)))
+            traced = jax.jit(self._transformed(methods, "jit")).trace(obj)
+            text = str(traced.jaxpr), list(map(repr, traced.jaxpr.consts)), methods
+            for known, function in self._functions.values():
+                if known == text:
+                    # The other way to the object gave the same program.
+                    self._functions[way] = text, function
+                    return function
+            structure = jax.tree.structure(obj)
+            compiled = traced.lower().compile()
+            self._functions[way] = (
+                text,
+                lambda *leaves: compiled(jax.tree.unflatten(structure, leaves)),
+            )
+        return self._functions[way][1]
+
+    def assert_vmap(self, way: str, vectors):
+        methods = self.working(way, "vmap")
+        if not methods:
+            return
+        batch = jax.tree.map(
+            lambda *leaves: jnp.stack(leaves), *(self.made(way, v) for v in vectors)
+        )
+        figures = jax.vmap(self._transformed(methods, "jit"))(batch)
+        for index, vector in enumerate(vectors):
+            for method in methods:
+                figure = figures[method][index]
+                self._assert_agrees(figure, method, way, "vmap", vector)
+
+    def _assert_agrees(self, figure, method, way, transformation, vector):
+        reference = self.numpy(method, vector)
+        if agree(figure, reference, NUMPY):
+            return
+        # The libraries may differ between NumPy and JAX, which is theirs.
+        theirs, error = unpatched.asked(self.name, method, way == "model", "jit", vector)
+        assert error is None
+        scale = np.abs(reference).max()
+        difference = np.abs(theirs - reference).max() / scale
+        assert agree(figure, reference, NUMPY + 3.0 * difference), (
+            f"{self.name}.{method} by {way} under {transformation} at {vector}: "
+            f"{figure}, NumPy {reference}, the libraries under jit {theirs}"
+        )
+
+    def assert_gradient(self, way: str, vector):
+        """The gradient by each named leaf is that of the constructor and the method."""
+        for method in self.working(way, "grad"):
+            weights = self.weights(method, vector)
+
+            def total(obj, compute=self.methods[method], weights=weights):
+                return jnp.vdot(weights, jnp.asarray(compute(obj, jnp)))
+
+            leaves, _ = tree_flatten_with_path(jax.grad(total)(self.made(way, vector)))
+            by_name = {words_of(keystr(path)): leaf for path, leaf in leaves}
+            gradient = np.array([by_name[words_of(name)] for name in self.names])
+            # By the relative change of each parameter, so that all are alike in size.
+            units = np.maximum(np.abs(vector), 0.03)
+            if agree(
+                gradient * units,
+                self.differences(method, vector, weights, units),
+                DIFFERENCES,
+            ):
+                continue
+            theirs, _ = unpatched.asked(
+                self.name, method, way == "model", "grad", vector, weights
+            )
+            assert theirs is not None and agree(gradient, theirs, LIBRARIES), (
+                f"{self.name}.{method} by {way} under grad at {vector}: {gradient}, the "
+                f"libraries {theirs}"
+            )
+
+    @functools.cached_property
+    def _differences(self):
+        return {}
+
+    def differences(self, method, vector, weights, units):
+        """Finite differences of constructor and method, of fourth order, by parameter."""
+        key = method, tuple(vector)
+        if key not in self._differences:
+            steps = 1e-3 * units
+
+            def total(index, factor):
+                step = np.zeros_like(vector)
+                step[index] = factor * steps[index]
+                return np.vdot(weights, self.numpy(method, vector + step))
+
+            self._differences[key] = np.array(
+                [
+                    (8 * (total(i, 1) - total(i, -1)) - (total(i, 2) - total(i, -2)))
+                    / (12e-3)
+                    for i in range(len(vector))
+                ]
+            )
+        return self._differences[key]
