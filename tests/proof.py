@@ -23,6 +23,10 @@ WAYS = ("model", "hand")
 ROUND_TRIP, NUMPY, LIBRARIES, DIFFERENCES = 1e-12, 1e-8, 1e-8, 1e-4
 
 
+#: Why an object without numbers cannot be batched or differentiated.
+NO_NUMBERS = "it has no numbers"
+
+
 def agree(figure, reference, rtol: float) -> bool:
     """Whether two arrays are equal within a tolerance relative to the largest number."""
     figure, reference = np.asarray(figure), np.asarray(reference)
@@ -66,6 +70,8 @@ class Proof:
             self.names = [""]  # it is a leaf itself
         self._functions = {}
         self._works = {}
+        self._figures = {}
+        self._differences = {}
 
     def vector_from(self, units) -> np.ndarray:
         """The values of the parameters at a place in the unit cube of their priors."""
@@ -104,7 +110,7 @@ class Proof:
 
     def _error_of(self, method: str, way: str, transformation: str, vector):
         if transformation in ("vmap", "grad") and not self.names:
-            return "it has no numbers"
+            return NO_NUMBERS
         if transformation != "numpy":
             earlier = "numpy" if transformation == "jit" else "jit"
             if error := self.works(way, earlier)[method]:
@@ -156,7 +162,20 @@ class Proof:
 
     def numpy(self, method: str, vector):
         """A method of the object made by hand, by its constructor, on NumPy."""
-        return np.asarray(self.methods[method](self.made("hand", vector), np))
+        key = method, tuple(vector)
+        if key not in self._figures:
+            self._figures[key] = np.asarray(
+                self.methods[method](self.made("hand", vector), np)
+            )
+        return self._figures[key]
+
+    def is_valid(self, vector) -> bool:
+        """Whether the constructor accepts these values, and the figures are finite."""
+        try:
+            figures = [self.numpy(m, vector) for m in self.working("hand", "numpy")]
+        except Exception:
+            return False
+        return all(np.isfinite(figure).all() for figure in figures)
 
     def weights(self, method: str, vector):
         """Random weights that make one number of a figure, each part alike in size."""
@@ -188,25 +207,41 @@ class Proof:
     def _compiled(self, way: str, methods):
         """Methods as a compiled function of an object's leaves."""
         if way not in self._functions:
+            if way == "hand" and self.is_one_program:
+                return self._compiled("model", methods)
             obj = self.made(way, self.vector_from(self.regular(0)))
-            traced = jax.jit(self._transformed(methods, "jit")).trace(obj)
-            text = str(traced.jaxpr), list(map(repr, traced.jaxpr.consts)), methods
-            for known, function in self._functions.values():
-                if known == text:
-                    # The other way to the object gave the same program.
-                    self._functions[way] = text, function
-                    return function
             structure = jax.tree.structure(obj)
-            compiled = traced.lower().compile()
-            self._functions[way] = (
-                text,
-                lambda *leaves: compiled(jax.tree.unflatten(structure, leaves)),
+            function = jax.jit(self._transformed(methods, "jit"))
+            self._functions[way] = lambda *leaves: function(
+                jax.tree.unflatten(structure, leaves)
             )
-        return self._functions[way][1]
+        return self._functions[way]
+
+    @functools.cached_property
+    def is_one_program(self) -> bool:
+        """
+        Whether JAX traces the same program, of leaves with the same names in the same
+        order, for an object made by a model and for one made by hand. What holds for one
+        of them holds for both then, and compiling it twice would prove nothing.
+        """
+        programs = []
+        for way in WAYS:
+            obj = self.made(way, self.vector_from(self.regular(0)))
+            methods = self.working(way, "grad")
+            traced = jax.jit(self._transformed(self.working(way, "jit"), "jit")).trace(
+                obj
+            )
+            leaves, _ = tree_flatten_with_path(obj)
+            names = [words_of(keystr(path)) for path, _ in leaves]
+            constants = [
+                np.asarray(constant).tolist() for constant in traced.jaxpr.consts
+            ]
+            programs.append((str(traced.jaxpr), constants, names, methods))
+        return programs[0] == programs[1]
 
     def assert_vmap(self, way: str, vectors):
         methods = self.working(way, "vmap")
-        if not methods:
+        if not methods or (way == "hand" and self.is_one_program):
             return
         batch = jax.tree.map(
             lambda *leaves: jnp.stack(leaves), *(self.made(way, v) for v in vectors)
@@ -233,6 +268,8 @@ class Proof:
 
     def assert_gradient(self, way: str, vector):
         """The gradient by each named leaf is that of the constructor and the method."""
+        if way == "hand" and self.is_one_program:
+            return
         for method in self.working(way, "grad"):
             weights = self.weights(method, vector)
 
@@ -258,10 +295,6 @@ class Proof:
                 f"libraries {theirs}"
             )
 
-    @functools.cached_property
-    def _differences(self):
-        return {}
-
     def differences(self, method, vector, weights, units):
         """Finite differences of constructor and method, of fourth order, by parameter."""
         key = method, tuple(vector)
@@ -281,3 +314,46 @@ class Proof:
                 ]
             )
         return self._differences[key]
+
+    # -- What is said of it ---------------------------------------------------------
+
+    def row(self) -> list[str]:
+        """The class's row of the table in ``docs/coverage.md``."""
+        cells = {
+            "by model": self._cell([("model", "numpy")]),
+            "by hand": self._cell([("hand", "numpy")]),
+            **{
+                transformation: self._cell([(way, transformation) for way in WAYS])
+                for transformation in ("jit", "vmap", "grad")
+            },
+        }
+        return [f"`{self.name}`", *cells.values(), "; ".join(self._reasons())]
+
+    def _cell(self, keys) -> str:
+        """Whether all, some or none of the methods work."""
+        errors = [error for key in keys for error in self.works(*key).values()]
+        if set(errors) == {NO_NUMBERS}:
+            return "-"
+        if not any(errors):
+            return "yes"
+        return "no" if all(errors) else "some"
+
+    def _reasons(self):
+        """Why methods do not work, each where it fails first."""
+        for method in self.methods:
+            told = {}
+            for way in WAYS:
+                for transformation in ("numpy", "jit", "vmap", "grad"):
+                    error = self.works(way, transformation)[method]
+                    if error and error != NO_NUMBERS:
+                        told[way] = f"{error} under {transformation}"
+                        break
+            if len(set(told.values())) == 1 and len(told) == len(WAYS):
+                yield f"{method}: {told['hand']}"
+            else:
+                yield from (f"{method} by {way}: {text}" for way, text in told.items())
+
+
+@functools.cache
+def proof_of(name: str) -> Proof:
+    return Proof(name)

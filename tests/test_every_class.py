@@ -1,0 +1,87 @@
+"""
+Every class of the libraries that goes into a model: no gradient and no derived value of
+its objects is wrong.
+"""
+
+import functools
+import os
+from pathlib import Path
+
+import pytest
+from catalogue import MODULES, NOT_COVERED, classes, covered_from
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from proof import WAYS, proof_of
+
+#: 2 in continuous integration; CLASS_EXAMPLES=50 for a thorough run.
+EXAMPLES = int(os.environ.get("CLASS_EXAMPLES", "2"))
+
+COVERAGE = Path(__file__).parents[1] / "docs" / "coverage.md"
+
+few_examples = functools.partial(
+    settings,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+#: The scope keeps the tests of a class together: they share what they compile.
+each_class = pytest.mark.parametrize("name", list(classes()), scope="module")
+
+#: Places in a prior, regular ones and those near its limits.
+REGULAR = st.floats(0.2, 0.8)
+ANYWHERE = REGULAR | st.sampled_from([1e-3, 1.0 - 1e-3])
+
+
+def drawn(data, proof, units):
+    """A valid point of a class's model."""
+    count = proof.model.prior_count
+    vector = proof.vector_from(data.draw(st.lists(units, min_size=count, max_size=count)))
+    assume(proof.is_valid(vector))
+    return vector
+
+
+@each_class
+@few_examples(max_examples=EXAMPLES)
+@given(st.data())
+def test_figures_are_the_same_after_a_round_trip_under_jit_and_under_vmap(name, data):
+    proof = proof_of(name)
+    vectors = [drawn(data, proof, ANYWHERE), *(drawn(data, proof, REGULAR) for _ in "12")]
+    for way in WAYS:
+        for vector in vectors[:2]:
+            proof.assert_round_trip(way, vector)
+            proof.assert_jit(way, vector)
+        proof.assert_vmap(way, vectors)
+
+
+@each_class
+@few_examples(max_examples=max(1, EXAMPLES // 2))
+@given(st.data())
+def test_gradients_by_name_are_those_of_the_constructor(name, data):
+    proof = proof_of(name)
+    vector = drawn(data, proof, REGULAR)
+    for way in WAYS:
+        proof.assert_gradient(way, vector)
+
+
+@each_class
+def test_table_of_classes_is_current(name):
+    row = "| " + " | ".join(proof_of(name).row()) + " |"
+    assert row in COVERAGE.read_text().splitlines(), (
+        f"docs/coverage.md does not have this row: {row}\n"
+        "Write it again with: uv run python docs/coverage.py"
+    )
+
+
+def test_table_has_no_other_classes():
+    rows = [line for line in COVERAGE.read_text().splitlines() if line.startswith("| `")]
+    assert [row.split("`")[1] for row in rows] == list(classes())
+
+
+def test_classes_that_are_not_covered_are_there_and_have_a_reason(capsys):
+    names = {name.rpartition(".")[2]: name for name in covered_from(MODULES)}
+    with capsys.disabled():
+        print("\nnot covered:")
+        for name, reason in NOT_COVERED.items():
+            print(f"  {names[name]}: {reason}")
+    assert set(NOT_COVERED) <= set(names)
