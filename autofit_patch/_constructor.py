@@ -24,6 +24,7 @@ from autofit_patch._contents import (
     MISSING,
     attribute_from,
     attributes_of,
+    copied,
     has_no_numbers,
     ignored_names,
     is_array,
@@ -211,7 +212,8 @@ class Constructor:
             return others
         cls = self.cls.__name__
         try:
-            made = self.make(arguments)
+            # It may change what it is given, which is the object's own.
+            made = self.make(copied(arguments))
         except Exception as error:
             raise ValueError(
                 f"this {cls} cannot be made again, so JAX cannot take it apart: its "
@@ -247,7 +249,7 @@ class Constructor:
 
     def _counts(self, name: str, derived, arguments: dict) -> bool:
         """Whether an attribute is another each time that an object is made."""
-        return not same(derived, attribute_from(self.make(arguments), name))
+        return not same(derived, attribute_from(self.make(copied(arguments)), name))
 
 
 def flattened_by_constructor(obj, constructor: Constructor, is_child: Callable):
@@ -398,7 +400,7 @@ def merged(static, child, leaves: list):
         leaves.append(child)
         return child
     if child is None:
-        return static
+        return copied(static)
     if type(static) is type(child) and len(static) == len(child):
         if isinstance(static, dict):
             return {

@@ -103,9 +103,16 @@ def argument_names(cls: type) -> tuple[str, ...]:
 
 
 def attribute_from(obj, name):
-    """An attribute by name, through a property if there is one, or ``MISSING``."""
+    """
+    An attribute by name, through a property if there is one, or ``MISSING``. A method of
+    that name is no attribute.
+    """
     value = getattr(obj, "__dict__", {}).get(name, MISSING)
-    return getattr(obj, name, MISSING) if value is MISSING else value
+    if value is not MISSING:
+        return value
+    value = getattr(obj, name, MISSING)
+    is_method = isinstance(value, types.MethodType) and value.__self__ is obj
+    return MISSING if is_method else value
 
 
 def has_no_numbers(value) -> bool:
@@ -121,6 +128,15 @@ def has_no_numbers(value) -> bool:
     return bool(attributes_of(value)) and all(
         map(has_no_numbers, attributes_of(value).values())
     )
+
+
+def copied(value):
+    """A value with copies of the lists, dictionaries and arrays in it."""
+    if type(value) in (list, tuple, set):
+        return type(value)(map(copied, value))
+    if type(value) is dict:
+        return {key: copied(item) for key, item in value.items()}
+    return value.copy() if isinstance(value, np.ndarray) else value
 
 
 def is_array(value) -> bool:
