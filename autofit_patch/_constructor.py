@@ -32,7 +32,12 @@ from autofit_patch._contents import (
     same,
 )
 from autofit_patch._layout import is_cache, store
-from autofit_patch._origin import origin_of, outline_reason_of, outline_structure_of
+from autofit_patch._origin import (
+    origin_of,
+    outline_reason_of,
+    outline_structure_of,
+    set_outline,
+)
 
 #: Arguments that are structure though they are numbers or hold some, by name, with the
 #: reason. Only if they are arrays, or were made of arrays or by a model, are they leaves.
@@ -542,6 +547,9 @@ class ConstructorStructure:
 
     def children_of(self, outline):
         """The children of an outline with this structure, ``None`` if it was edited."""
+        added = attributes_of(outline).keys() - set(self.names) - BOOKKEEPING
+        if any(not str(name).startswith("_") for name in added):
+            return None
         children = tuple(
             split_as(static, attribute_from(outline, name))
             for name, static in zip(self.names, self.static, strict=True)
@@ -562,9 +570,13 @@ class ConstructorStructure:
             merged(static, child, leaves)
             for static, child in zip(self.static, children, strict=True)
         ]
+        fits = len(leaves) == len(self.ndims) and all(map(is_like, leaves, self.ndims))
         if self.constructor.is_container:
-            return self._made_from(values)
-        if len(leaves) != len(self.ndims) or not all(map(is_like, leaves, self.ndims)):
+            obj = self._made_from(values)
+            if not fits:
+                set_outline(obj, None, self)
+            return obj
+        if not fits:
             return self._outline_from(values, "its leaves are not the numbers it takes")
         if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
             return self._made_from(values)

@@ -111,8 +111,11 @@ def _outline_of(obj) -> tuple:
     return (reason, structure) if ref is not None and ref() is obj else (None, None)
 
 
-def set_outline(obj, reason: str, structure=None):
-    """Remember why, and from what, an object was made without its constructor."""
+def set_outline(obj, reason: str | None, structure=None):
+    """
+    Remember why, and from what, an object was made without its constructor. A container
+    needs none: there is no reason, but a structure.
+    """
     key = id(obj)
     try:
         ref = weakref.ref(obj, partial(_outlines.pop, key))
