@@ -52,18 +52,34 @@ class Origin:
         was none or the instance has changed since.
         """
         snapshot = self._snapshot
-        if snapshot is not None and snapshot.holds():
+        if self._read is not None and snapshot is not None and snapshot.holds():
             return self._read
         return None
+
+    def watch(self, instance):
+        """
+        Take a snapshot of an instance when it is made.
+
+        Of a traced instance which parameter is where cannot always be seen later: a
+        number that was put into an array and taken out again is another tracer.
+        """
+        self._snapshot = Snapshot(instance)
+
+    def is_as_made(self) -> bool:
+        """Whether an instance that is watched was never flattened nor changed."""
+        snapshot = self._snapshot
+        return self._read is None and snapshot is not None and snapshot.holds()
 
     def remember(self, instance, leaves, structure):
         """
         Keep what a flatten found.
 
         Only from the second time on is it kept together with a snapshot, which takes
-        longer to make than the flatten: most instances are flattened once.
+        longer to make than the flatten: most instances are flattened once. One that is
+        watched stays so.
         """
-        self._snapshot = None if self._read is None else Snapshot(instance)
+        again = self._read is not None or self._snapshot is not None
+        self._snapshot = Snapshot(instance) if again else None
         self._read = leaves, structure
 
 

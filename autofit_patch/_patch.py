@@ -32,6 +32,7 @@ import functools
 import inspect
 import logging
 
+import jax
 import numpy as np
 
 from autofit_patch import _internals
@@ -97,7 +98,10 @@ def remember(instance, model, arguments: dict):
             error,
         )
         return
-    set_origin(instance, Origin(state, arguments))
+    origin = Origin(state, arguments)
+    if any(isinstance(value, jax.core.Tracer) for value in arguments.values()):
+        origin.watch(instance)
+    set_origin(instance, origin)
 
 
 def register_class_of_instances(cls: type):

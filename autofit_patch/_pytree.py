@@ -9,6 +9,7 @@ functions: an instance that a model made is flattened as a point in that model
 
 import contextlib
 from collections.abc import Callable
+from operator import is_
 
 import jax
 import numpy as np
@@ -20,9 +21,9 @@ from autofit_patch._internals import (
     classes_registered_by_the_libraries,
     tell_the_libraries,
 )
-from autofit_patch._layout import DERIVED_DIFFERS, EDITED, UNREAD
+from autofit_patch._layout import DERIVED_DIFFERS, EDITED, UNREAD, same_number
 from autofit_patch._origin import Origin, origin_of, set_origin
-from autofit_patch._structure import state_of_copy
+from autofit_patch._structure import is_number, state_of_copy
 
 _constructors: dict[type, Constructor] = {}
 
@@ -190,6 +191,8 @@ def leaves_from(instance, origin) -> tuple | None:
     The values in the model's order, or ``None`` if the instance was edited in such a
     way that it is no longer a point in the model.
     """
+    if origin.is_as_made():
+        return tuple(map(leaf_from, origin.leaves))
     structure = origin.state.structure
     leaves = [UNREAD] * len(structure.names)
     layout = structure.layout_from(origin)
@@ -206,11 +209,65 @@ def leaves_from(instance, origin) -> tuple | None:
         ]
     if origin.outline:
         return tuple(leaves)
+    leaves = leaves_made_from(leaves, origin)
+    if leaves is None:
+        return None
     if reading is DERIVED_DIFFERS:
         traced = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
         if not traced and not derives(structure, layout, origin, leaves, instance):
             return None
     return tuple(map(leaf_from, leaves))
+
+
+def leaves_made_from(leaves, origin) -> list | None:
+    """
+    The values from which the constructors make what an instance holds.
+
+    They are the values that it holds, but a constructor may keep another than it was
+    given (its absolute value, say). What was not set since the instance was made is then
+    what it was made with; what was set cannot be undone.
+
+    Parameters
+    ----------
+    leaves
+        What the instance holds of its parameters.
+    origin
+        How it was made.
+
+    Returns
+    -------
+    The values, or ``None`` if the constructors do not keep what was set.
+    """
+    structure, given = origin.state.structure, origin.leaves
+    was_set = [True] * len(leaves)
+    if given is not None:
+        if all(map(is_, leaves, given)) or all(map(same_number, leaves, given)):
+            return leaves
+        kept = given
+        if not any(isinstance(value, jax.core.Tracer) for value in given):
+            kept = structure.kept_by(structure.instance_via_constructors_from(given))
+        was_set = [
+            not same_number(leaf, first) for leaf, first in zip(leaves, kept, strict=True)
+        ]
+        leaves = [
+            leaf if changed else value
+            for leaf, value, changed in zip(leaves, given, was_set, strict=True)
+        ]
+    if not any(was_set) or any(
+        isinstance(leaf, jax.core.Tracer) or not is_number(leaf) for leaf in leaves
+    ):
+        return leaves
+    try:
+        instance = structure.instance_via_constructors_from(leaves)
+    except Exception:
+        return leaves  # unflattening makes an outline of them
+    kept = structure.kept_by(instance)
+    if any(
+        changed and now is not UNREAD and not same_number(now, leaf)
+        for changed, now, leaf in zip(was_set, kept, leaves, strict=True)
+    ):
+        return None
+    return leaves
 
 
 def derives(structure, layout, origin, leaves, instance) -> bool:

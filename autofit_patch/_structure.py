@@ -215,16 +215,25 @@ class ModelStructure:
             leaves = origin.leaves
             if leaves is None or not all(map(is_concrete_scalar, leaves)):
                 leaves = self._model.physical_values_from_prior_medians
-            leaves = [np.float64(leaf) for leaf in leaves]  # objects of their own
+            # Objects of their own, and not zero or one or a default of the class, which
+            # an attribute can be for reasons of its own.
+            leaves = [np.float64(leaf) for leaf in leaves]
             with _looking_at_a_model:
-                self._layout = Layout(
-                    self._model,
-                    self.instance_via_constructors_from(leaves),
-                    self.instance_via_constructors_from(leaves),
-                    dict(zip(self.priors, leaves, strict=True)),
-                    self._index_of,
-                )
+                try:
+                    self._layout = self._layout_at([shifted(leaf) for leaf in leaves])
+                except Exception:
+                    self._layout = self._layout_at(leaves)
         return self._layout
+
+    def _layout_at(self, leaves) -> Layout:
+        """The layout found from the instance with the given leaves."""
+        return Layout(
+            self._model,
+            self.instance_via_constructors_from(leaves),
+            self.instance_via_constructors_from(leaves),
+            dict(zip(self.priors, leaves, strict=True)),
+            self._index_of,
+        )
 
     def instance_from(self, leaves):
         """
@@ -244,7 +253,9 @@ class ModelStructure:
             return self._outline_from(leaves, "its leaves are not single numbers")
         if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
             instance = self.instance_via_constructors_from(leaves)
-            set_origin(instance, Origin(self.state, leaves))
+            origin = Origin(self.state, leaves)
+            origin.watch(instance)
+            set_origin(instance, origin)
             return instance
         try:
             instance = self.instance_via_constructors_from(leaves)
@@ -253,20 +264,22 @@ class ModelStructure:
             # is kept for whoever reads what only the constructor could have derived.
             reason = f"a constructor rejected its values ({error!r})"
             return self._outline_from(leaves, reason)
-        origin = Origin(self.state, leaves)
-        if not self._keeps(instance, leaves, self.layout_from(origin)):
+        if not self.keeps(instance, leaves):
             return self._outline_from(leaves, "a constructor changed its values")
-        set_origin(instance, origin)
+        set_origin(instance, Origin(self.state, leaves))
         return instance
 
-    @staticmethod
-    def _keeps(instance, leaves, layout) -> bool:
+    def kept_by(self, instance) -> list:
+        """What an instance holds of its free parameters, ``UNREAD`` where it does not."""
+        read = [UNREAD] * len(self.names)
+        self.layout_from(Origin(self.state, None)).read(instance, read)
+        return read
+
+    def keeps(self, instance, leaves) -> bool:
         """Whether an instance holds the leaves it was made from as they are."""
-        read = [UNREAD] * len(leaves)
-        layout.read(instance, read)
         return all(
             held is UNREAD or same_number(held, leaf)
-            for held, leaf in zip(read, leaves, strict=True)
+            for held, leaf in zip(self.kept_by(instance), leaves, strict=True)
         )
 
     def _outline_from(self, leaves, reason: str):
@@ -364,6 +377,11 @@ def state_of_copy(instance) -> ModelState | None:
     what the model makes before this is believed.
     """
     return _states_by_model_id.get(instance.id)
+
+
+def shifted(leaf: float) -> float:
+    """A number a little further from zero, and never zero."""
+    return leaf + (1e-6 if leaf >= 0.0 else -1e-6) * (1.0 + abs(leaf))
 
 
 def is_number(leaf) -> bool:

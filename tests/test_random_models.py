@@ -62,10 +62,9 @@ def models(draw, shared, depth=2):
         )
     if kind == "array":
         array = af.Array(shape=(2,))
-        # PyAutoFit cannot trace an array of which only some entries are free, and two
-        # tracers cannot be seen to be the same parameter, so that inside a trace an
-        # array which shares one is taken apart as made by hand.
-        array[0], array[1] = af.UniformPrior(-5.0, 5.0), af.UniformPrior(-5.0, 5.0)
+        # PyAutoFit cannot trace an array of which only some entries are free.
+        for index in range(2):
+            array[index] = draw(st.sampled_from([af.UniformPrior(-5.0, 5.0), *shared]))
         return array
     inner = models(shared, depth - 1)
     if kind == "pair":
@@ -107,6 +106,10 @@ def test_leaves_names_round_trip_and_structure(data):
         traces.append(1)
         return sum(tree_leaves(instance))
 
+    @jax.jit
+    def count_in_a_trace(instance):
+        return len(tree_leaves(jax.tree.map(lambda leaf: 2.0 * leaf, instance)))
+
     structures = set()
     for vector in vectors:
         instance = model.instance_from_vector(vector)
@@ -116,6 +119,7 @@ def test_leaves_names_round_trip_and_structure(data):
         rebuilt = jax.tree.map(lambda leaf: leaf, instance)
         assert held_by(rebuilt) == held_by(instance)
         np.testing.assert_allclose(total(instance), sum(vector), atol=1e-9)
+        assert count_in_a_trace(instance) == len(vector)
         structures.add(tree_structure(instance))
     assert len(structures) == 1
     assert len(traces) == 1
