@@ -245,7 +245,8 @@ def leaves_made_from(leaves, origin) -> list | None:
             return leaves
         kept = given
         if not any(isinstance(value, jax.core.Tracer) for value in given):
-            kept = structure.kept_by(structure.instance_via_constructors_from(given))
+            made = structure.instance_via_constructors_from(given)
+            kept = structure.kept_by(made, given)
         was_set = [
             not same_number(leaf, first) for leaf, first in zip(leaves, kept, strict=True)
         ]
@@ -261,7 +262,7 @@ def leaves_made_from(leaves, origin) -> list | None:
         instance = structure.instance_via_constructors_from(leaves)
     except Exception:
         return leaves  # unflattening makes an outline of them
-    kept = structure.kept_by(instance)
+    kept = structure.kept_by(instance, leaves)
     if any(
         changed and now is not UNREAD and not same_number(now, leaf)
         for changed, now, leaf in zip(was_set, kept, leaves, strict=True)

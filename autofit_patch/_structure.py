@@ -269,17 +269,26 @@ class ModelStructure:
         set_origin(instance, Origin(self.state, leaves))
         return instance
 
-    def kept_by(self, instance) -> list:
-        """What an instance holds of its free parameters, ``UNREAD`` where it does not."""
+    def kept_by(self, instance, leaves) -> list:
+        """
+        What an instance holds of its free parameters, ``UNREAD`` where it does not.
+
+        Parameters
+        ----------
+        instance
+            An instance as the constructors made it.
+        leaves
+            What they made it from.
+        """
         read = [UNREAD] * len(self.names)
-        self.layout_from(Origin(self.state, None)).read(instance, read)
+        self.layout_from(Origin(self.state, leaves)).read(instance, read)
         return read
 
     def keeps(self, instance, leaves) -> bool:
         """Whether an instance holds the leaves it was made from as they are."""
         return all(
             held is UNREAD or same_number(held, leaf)
-            for held, leaf in zip(self.kept_by(instance), leaves, strict=True)
+            for held, leaf in zip(self.kept_by(instance, leaves), leaves, strict=True)
         )
 
     def _outline_from(self, leaves, reason: str):
