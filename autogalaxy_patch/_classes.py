@@ -18,6 +18,7 @@ BASES = (
     GeometryProfile,
     ag.ps.Point,
     ag.ps.PointSolved,
+    ag.EllipseMultipole,
     ag.Galaxy,
     # Not in the oldest of the tested releases.
     *([ag.MassField] if hasattr(ag, "MassField") else []),
