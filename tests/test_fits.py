@@ -175,6 +175,17 @@ def test_fits_of_one_model_are_traced_once_and_hold_their_own_parameters(jitted)
     assert len(jitted.traces) == 1
 
 
+@pytest.mark.parametrize("name", ["fluxes", "time delays", "positions, solved"])
+def test_point_source_fits_of_two_analyses_have_equal_structures(name):
+    case = CASES[name]()
+    structures = []
+    for factor in (1.0, 1.02):
+        analysis = case.analysis_from(use_jax=True)
+        fit = jax.jit(analysis.fit_from)(case.instance_from(factor))
+        structures.append(jax.tree.structure(fit))
+    assert structures[0] == structures[1]
+
+
 def test_multipole_joins_a_model_after_ellipses_were_fitted_without():
     """The libraries register multipoles with every fit of ellipses."""
     case = CASES["ellipse"]()
