@@ -1,10 +1,11 @@
 """
 What a constructor is given and its objects do not keep.
 
-A few classes need an argument only while they are made: the redshifts from which a
-profile computes its scale radius, an option of a mesh. To make such an object again, the
-argument is remembered beside it for as long as it lives; nothing is written on the
-object itself.
+A few classes need an argument only while they are made (the redshifts from which a
+profile computes its scale radius, an option of a mesh), or keep something else under its
+name (an overdensity that is computed if it is given as zero). To make such an object
+again, the argument is remembered beside it for as long as it lives; nothing is written on
+the object itself.
 """
 
 import copy
@@ -14,13 +15,15 @@ import inspect
 import weakref
 from types import FunctionType
 
+from autofit_patch._contents import MISSING, attribute_from
+
 _forgotten_arguments: dict[int, tuple] = {}
 
 
 def forgotten_names(cls: type) -> tuple[str, ...]:
     """
-    The arguments of a class's constructor that none of its constructors stores under
-    the same name, as far as their code tells.
+    The arguments of a class's constructor that its objects may not keep, or not as they
+    were given, as far as the code of the constructors tells.
 
     Parameters
     ----------
@@ -28,13 +31,11 @@ def forgotten_names(cls: type) -> tuple[str, ...]:
         The class.
     """
     constructors = [base.__dict__.get("__init__") for base in cls.__mro__]
-    stored = {
-        instruction.argval
-        for constructor in constructors
-        if isinstance(constructor, FunctionType)
-        for instruction in dis.get_instructions(inspect.unwrap(constructor))
-        if instruction.opname == "STORE_ATTR"
-    }
+    kept, changed = set(), set()
+    for constructor in constructors:
+        if isinstance(constructor, FunctionType):
+            for name, is_argument in stored_by(inspect.unwrap(constructor)):
+                (kept if is_argument else changed).add(name)
     try:
         parameters = inspect.signature(cls).parameters.values()
     except (TypeError, ValueError):
@@ -43,9 +44,30 @@ def forgotten_names(cls: type) -> tuple[str, ...]:
         parameter.name
         for parameter in parameters
         if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-        and parameter.name not in stored
-        and not isinstance(getattr(cls, parameter.name, None), property)
+        and parameter.name not in kept - changed
     )
+
+
+def stored_by(constructor: FunctionType):
+    """
+    The names under which a constructor stores attributes or variables, each with whether
+    it stores the argument of the same name, as it is.
+    """
+    loaded = []
+    for instruction in dis.get_instructions(constructor):
+        if instruction.opname.startswith("LOAD_FAST"):
+            names = instruction.argval
+            loaded += [names] if isinstance(names, str) else names
+        elif instruction.opname == "STORE_ATTR":
+            # ``self.x = x`` loads ``x``, then ``self``, and nothing else.
+            yield instruction.argval, loaded[:-1] == [instruction.argval]
+            loaded = []
+        elif instruction.opname == "STORE_FAST":
+            # ``x = f(x)``: what is stored later is not the argument.
+            yield instruction.argval, False
+            loaded = []
+        else:
+            loaded = []
 
 
 def remember_forgotten_arguments(cls: type):
@@ -55,7 +77,7 @@ def remember_forgotten_arguments(cls: type):
     Parameters
     ----------
     cls
-        The class. Its constructor is wrapped if there are such arguments.
+        The class. Its constructor is wrapped if there may be such arguments.
     """
     names = forgotten_names(cls)
     init = cls.__init__
@@ -70,26 +92,37 @@ def remember_forgotten_arguments(cls: type):
         if type(self) is cls:
             bound = signature.bind(self, *args, **kwargs)
             bound.apply_defaults()
-            _remember(self, {name: bound.arguments[name] for name in names})
+            given = {name: bound.arguments[name] for name in names}
+            _remember(self, given, attributes_from(self, names))
 
     # Without it, ``inspect.getfullargspec``, which PyAutoFit uses, sees the wrapper.
     remembering.__signature__ = signature
     cls.__init__ = remembering
 
 
-def _remember(obj, arguments: dict):
+def attributes_from(obj, names) -> dict:
+    """What an object holds under the names of its constructor's arguments."""
+    return {name: attribute_from(obj, name) for name in names}
+
+
+def _remember(obj, given: dict, held: dict):
     key = id(obj)
     try:
         ref = weakref.ref(obj, functools.partial(_forgotten_arguments.pop, key))
     except TypeError:
         return
-    _forgotten_arguments[key] = ref, arguments
+    _forgotten_arguments[key] = ref, given, held
 
 
-def forgotten_arguments_of(obj) -> dict:
-    """The arguments by name, or nothing if the object was copied or unpickled."""
-    ref, arguments = _forgotten_arguments.get(id(obj), (None, {}))
-    return arguments if ref is not None and ref() is obj else {}
+def given_argument_of(obj, name: str):
+    """
+    An argument as an object's constructor was given it, or ``MISSING`` if that is not
+    known, or if the object was changed since.
+    """
+    ref, given, held = _forgotten_arguments.get(id(obj), (None, {}, {}))
+    if ref is None or ref() is not obj or name not in given:
+        return MISSING
+    return given[name] if attribute_from(obj, name) is held[name] else MISSING
 
 
 def deepcopy(value, memo: dict | None = None):
@@ -97,7 +130,7 @@ def deepcopy(value, memo: dict | None = None):
     memo = {} if memo is None else memo
     made = copy.deepcopy(value, memo)
     for key in memo.keys() & _forgotten_arguments.keys():
-        ref, arguments = _forgotten_arguments[key]
+        ref, given, held = _forgotten_arguments[key]
         if ref() is not None:
-            _remember(memo[key], arguments)
+            _remember(memo[key], given, attributes_from(memo[key], held))
     return made

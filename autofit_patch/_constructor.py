@@ -15,10 +15,7 @@ import numpy as np
 from jax.tree_util import GetAttrKey
 
 from autofit_patch import _absent
-from autofit_patch._arguments import (
-    forgotten_arguments_of,
-    remember_forgotten_arguments,
-)
+from autofit_patch._arguments import given_argument_of, remember_forgotten_arguments
 from autofit_patch._contents import (
     BOOKKEEPING,
     MISSING,
@@ -40,7 +37,7 @@ from autofit_patch._origin import (
 )
 
 #: Arguments that are structure though they are numbers or hold some, by name, with the
-#: reason. Only if they are arrays, or were made of arrays or by a model, are they leaves.
+#: reason. They are leaves only if they are JAX arrays, or made of some, or by a model.
 CONCRETE_ARGUMENTS: dict[str, str] = {}
 
 #: Classes whose objects are never structure, whatever argument they are.
@@ -163,11 +160,9 @@ class Constructor:
 
     @staticmethod
     def _argument_of(obj, name: str):
-        """An argument by name, from the object or remembered beside it."""
+        """An argument by name, from the object or as it was given."""
         value = attribute_from(obj, name)
-        return (
-            forgotten_arguments_of(obj).get(name, MISSING) if value is MISSING else value
-        )
+        return given_argument_of(obj, name) if value is MISSING else value
 
     def _make(self, arguments: dict):
         positional = []
@@ -184,34 +179,57 @@ class Constructor:
                 positional += keywords.pop(parameter.name)
         return self.cls(*positional, **keywords)
 
-    def extras_of(self, obj, arguments: dict) -> dict:
+    def arguments_and_extras_of(self, obj) -> tuple[dict, dict]:
         """
-        The attributes of an object that were added after it was made.
+        The arguments from which an object can be made again, and the attributes that
+        were added after it was made.
 
-        To tell them from those that the constructor derives, and to see that its
+        To tell the latter from those that the constructor derives, and to see that the
         arguments make the same object again, the object is made again.
+
+        Raises
+        ------
+        TypeError
+            If the object does not keep an argument, see :meth:`arguments_of`.
+        ValueError
+            If the object made again is another: its constructor rejects or changes what
+            the object holds, or an attribute that the constructor derives was set to
+            something else, and which of the two is meant cannot be known.
+        """
+        held = self.arguments_of(obj)
+        try:
+            return held, self._extras_of(obj, held, held)
+        except ValueError:
+            # Of a tracer nobody knows whether the constructor would change it again.
+            given = {name: given_argument_of(obj, name) for name in held}
+            if not holds_tracer(tuple(held.values())):
+                raise
+            arguments = {
+                name: held[name] if value is MISSING else value
+                for name, value in given.items()
+            }
+            return arguments, self._extras_of(obj, arguments, held)
+
+    def _extras_of(self, obj, arguments: dict, held: dict) -> dict:
+        """
+        The attributes that were added to an object after it was made.
 
         Parameters
         ----------
         obj
             The object.
         arguments
-            What :meth:`arguments_of` returned.
-
-        Raises
-        ------
-        ValueError
-            If the object made again is another: its constructor rejects or changes what
-            the object holds, or an attribute that the constructor derives was set to
-            something else, and which of the two is meant cannot be known.
+            From which it is made again.
+        held
+            What the object holds under the names of the arguments.
         """
-        given = set(arguments) | ignored_names(self.cls)
+        ignored = set(arguments) | ignored_names(self.cls)
         if self._arguments_from is None:
-            given |= self.names
+            ignored |= self.names
         others = {
             name: value
             for name, value in attributes_of(obj).items()
-            if name not in given and name not in BOOKKEEPING
+            if name not in ignored and name not in BOOKKEEPING
         }
         if self.is_container:
             return others
@@ -226,27 +244,30 @@ class Constructor:
             ) from error
         self.derived_names |= attributes_of(made).keys() - BOOKKEEPING
         for name, kept in self.arguments_of(made).items():
-            if not holds_same(kept, arguments[name]):
+            if holds_same(kept, held[name]):
+                continue
+            if arguments is held or not holds_tracer((kept, held[name])):
                 raise ValueError(
                     f"this {cls} cannot be made again, so JAX cannot take it apart: it "
-                    f"holds {name} = {arguments[name]!r}, from which its constructor "
-                    f"makes {name} = {kept!r}. Keep the argument as it is given, or give "
+                    f"holds {name} = {held[name]!r}, from which its constructor makes "
+                    f"{name} = {kept!r}, and a gradient could not be told from such an "
+                    "object. Keep the argument as it is given, or give "
                     "autofit_patch.register an arguments_from function."
                 )
         extras = {}
-        for name, held in others.items():
+        for name, value in others.items():
             derived = attribute_from(made, name)
             if derived is MISSING:
                 if not name.startswith("_"):
-                    extras[name] = held
+                    extras[name] = value
             elif not (
-                same(held, derived)
+                same(value, derived)
                 or is_cache(name, derived)
-                or holds_tracer((held, derived))
+                or holds_tracer((value, derived))
                 or self._counts(name, derived, arguments)
             ):
                 raise ValueError(
-                    f"this {cls} holds {name} = {held!r}, but its constructor derives "
+                    f"this {cls} holds {name} = {value!r}, but its constructor derives "
                     f"{name} = {derived!r} from what else it holds: an attribute was set "
                     f"after it was made. Make a new {cls} from the values that you want."
                 )
@@ -280,14 +301,15 @@ def flattened_by_constructor(obj, constructor: Constructor, is_child: Callable):
             return children, outline
     if constructor.drops_only_options_of(obj):
         return (), ObjectStructure(obj)
-    arguments = constructor.arguments_of(obj)
-    is_outline = outline_reason_of(obj) is not None
+    if outline_reason_of(obj) is None:
+        arguments, extras = constructor.arguments_and_extras_of(obj)
+    else:
+        arguments, extras = constructor.arguments_of(obj), {}
     ndims = []
     split_arguments = {
         name: split(value, ndims, is_child, concrete=name in CONCRETE_ARGUMENTS)
         for name, value in arguments.items()
     }
-    extras = {} if is_outline else constructor.extras_of(obj, arguments)
     split_extras = {name: split(value, ndims, is_child) for name, value in extras.items()}
     parts = [*split_arguments.values(), *split_extras.values()]
     structure = ConstructorStructure(
@@ -391,11 +413,11 @@ def has_hole(static) -> bool:
 def is_traced(value) -> bool:
     """Whether a value can only be there to be traced, whatever argument it is."""
     return (
-        is_array(value)
+        isinstance(value, jax.Array)
         or type(value) in TRACED_CLASSES
         or origin_of(value) is not None
         or outline_reason_of(value) is not None
-        or any(map(is_array, attributes_of(value).values()))
+        or any(isinstance(held, jax.Array) for held in attributes_of(value).values())
     )
 
 
@@ -587,9 +609,10 @@ class ConstructorStructure:
             # was rejected is kept for whoever reads what only it could have derived.
             reason = f"its constructor rejected its values ({error!r})"
             return self._outline_from(values, reason)
+        given = dict(zip(self.names[: self.arguments], values, strict=False))
         kept = self.constructor.arguments_of(obj)
-        for name, value in zip(self.names[: self.arguments], values, strict=False):
-            if not holds_same(kept[name], value):
+        for name in given:
+            if not holds_same(kept[name], given[name]):
                 return self._outline_from(values, f"its constructor changed {name}")
         return obj
 

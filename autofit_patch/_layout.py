@@ -6,6 +6,8 @@ by it side by side. It then reads the leaves from any instance of the model, tel
 whether the instance still is what the model makes, and makes outlines.
 """
 
+import warnings
+
 import jax
 import numpy as np
 
@@ -118,7 +120,14 @@ class Layout:
             if same(held, constant):
                 self.constants.append((name, held))
                 return
-        # The constructor keeps something else under this name than it was given.
+        if isinstance(component, (Prior, TuplePrior, Array)):
+            warnings.warn(
+                f"{self.cls.__name__} keeps something else under the name {name!r} than "
+                "its constructor is given. What JAX computes is right, but the attribute "
+                f"{name!r} of a gradient is what the constructor makes of it: read the "
+                "gradient from its leaves (jax.tree_util.tree_leaves_with_path).",
+                stacklevel=2,
+            )
         self.derived.append((name, held))
 
     @staticmethod

@@ -33,6 +33,10 @@ BASES = (
 CONCRETE_ARGUMENTS.update(
     cosmology="one model of the Universe is behind every object of an analysis",
     Neff="the number of neutrino species is made an integer from it",
+    deflections_y="SciPy interpolates it",
+    deflections_x="SciPy interpolates it",
+    lensing_potential="SciPy interpolates it",
+    image_plane_grid="SciPy interpolates at it",
     redshift="planes are sorted and compared by it",
     redshift_object="the cosmology is evaluated at it when the profile is made",
     redshift_source="the cosmology is evaluated at it when the profile is made",

@@ -12,7 +12,6 @@ from autofit_patch._versions import check_versions
 check_versions("autolens")
 
 from autolens_patch._classes import apply  # noqa: E402
-
 from autolens_patch._cosmology import trace_cosmology  # noqa: E402
 
 __all__ = ["trace_cosmology"]

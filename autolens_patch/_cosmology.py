@@ -62,9 +62,8 @@ def trace_cosmology(tracer: al.Tracer) -> al.Tracer:
     if not isinstance(cosmology, al.cosmo.FlatLambdaCDM):
         raise TypeError(
             "trace_cosmology can make the numbers of a FlatLambdaCDM leaves, and this "
-            f"tracer's cosmology is a {type(cosmology).__name__}. Register its class with "
-            "autofit_patch.register and add it to "
-            "autofit_patch._constructor.TRACED_CLASSES."
+            f"tracer's cosmology is a {type(cosmology).__name__}. Give the tracer a "
+            "FlatLambdaCDM."
         )
     names = inspect.signature(TracedFlatLambdaCDM).parameters
     traced = TracedFlatLambdaCDM(**{name: getattr(cosmology, name) for name in names})

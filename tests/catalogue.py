@@ -334,14 +334,13 @@ def made_by_hand(component, value_of: dict):
     if isinstance(component, af.Collection):
         return [made_by_hand(item, value_of) for item in component]
     if not isinstance(component, af.Model):
-        return getattr(component, "value", component)
-    names = inspect.signature(component.cls).parameters
+        return component
+    parts = (af.Prior, af.TuplePrior, af.Model, af.Collection)
     arguments = {
         name: made_by_hand(value, value_of)
         for name, value in component.items()
-        if name in names or "kwargs" in names
+        if isinstance(value, parts)
     }
-    # A model makes floats of the integers that it is given.
     return component.cls(**{**arguments, **fixed_from(component.cls)})
 
 

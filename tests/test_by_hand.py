@@ -383,6 +383,12 @@ class TestUserClass:
         with pytest.raises(ValueError, match=r"(?s)Doubled.*mass = 2\.0.*mass = 4\.0"):
             tree_leaves(Doubled(1.0))
 
+        def mass_and_mass(mass):
+            doubled = Doubled(mass)
+            return jax.tree.map(lambda leaf: leaf, doubled).mass / doubled.mass
+
+        assert jax.jit(mass_and_mass)(3.0) == 1.0
+
     def test_values_that_the_constructor_rejects_are_an_error(self):
         profile = al.mp.Isothermal()
         profile.ell_comps = (3.0, 4.0)

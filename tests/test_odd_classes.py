@@ -822,3 +822,11 @@ def test_class_made_by_attrs(frozen, slots):
         assert figure_of(jax.tree.map(lambda leaf: 1.5 * leaf, tree)) == 3.0**2 * 4.5
         gradient = jax.jit(jax.grad(figure_of))(tree)
         np.testing.assert_allclose(tree_leaves(gradient), case.slopes(), rtol=1e-7)
+
+
+def test_gradient_whose_attribute_is_not_the_leaf_is_warned_of():
+    model = new_model_from(Scaling, 0.0)
+    instance = model.instance_from_vector([3.0])
+    with pytest.warns(UserWarning, match=r"(?s)Scaling.*'slope'.*tree_leaves_with_path"):
+        gradient = jax.grad(lambda instance: instance.slope**2)(instance)
+    assert tree_leaves(gradient) == [24.0]
