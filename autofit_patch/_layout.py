@@ -351,4 +351,5 @@ def is_concrete_scalar(value) -> bool:
 
 def is_cache(name: str, value) -> bool:
     """Whether a private attribute is one that the constructor left empty, for later."""
-    return name.startswith("_") and (value is None or value in ({}, [], ()))
+    is_empty = value is None or (type(value) in (dict, list, tuple) and not value)
+    return name.startswith("_") and is_empty

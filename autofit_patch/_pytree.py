@@ -1,8 +1,8 @@
 """
 Classes as JAX pytrees.
 
-This is the only place where a class is given to JAX. Every class gets the same two
-functions: an instance that a model made is flattened as a point in that model
+This is the only place where a class of instances is given to JAX. Every class gets the
+same two functions: an instance that a model made is flattened as a point in that model
 (:mod:`autofit_patch._structure`), any other object by its constructor
 (:mod:`autofit_patch._constructor`).
 """

@@ -33,6 +33,7 @@ BASES = (
 CONCRETE_ARGUMENTS.update(
     cosmology="one model of the Universe is behind every object of an analysis",
     Neff="the number of neutrino species is made an integer from it",
+    bandwidth="the mesh makes a Python float of it",
     deflections_y="SciPy interpolates it",
     deflections_x="SciPy interpolates it",
     lensing_potential="SciPy interpolates it",

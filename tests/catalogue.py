@@ -234,7 +234,13 @@ VALUES = {
     **{"n": 2, "m": 0, "n_y": 1, "n_x": 2, "pixels": 12},
     **{"deflections_y": random_numbers(21), "deflections_x": random_numbers(21)},
     **{"lensing_potential": random_numbers(21), "image_plane_grid": data_grid()},
-    **{"mask": MASK, "seed": 1, "k_neighbors": 5, "split_neighbor_division": 2},
+    **{
+        "mask": MASK,
+        "seed": 1,
+        "bandwidth": 0.3,
+        "k_neighbors": 5,
+        "split_neighbor_division": 2,
+    },
     "shape": (4, 4),
     **{"redshift": 0.5, "redshift_object": 0.5, "redshift_source": 1.0, "Neff": 3.046},
 }
@@ -295,8 +301,8 @@ def model_from(cls: type):
         held = getattr(model, name, None)
         if name in fixed or isinstance(held, af.Prior):
             continue
-        if isinstance(default, float) or name in OPTIONAL:
-            setattr(model, name, prior_around(OPTIONAL.get(name, default)))
+        if isinstance(default, float):
+            setattr(model, name, prior_around(default))
         elif isinstance(default, tuple) and not getattr(held, "priors", None):
             entries = {f"{name}_{i}": prior_around(v) for i, v in enumerate(default)}
             setattr(model, name, af.TuplePrior(**entries))
@@ -305,9 +311,6 @@ def model_from(cls: type):
 
 #: The same for one class: only this value is implemented.
 VALUES_OF = {"MaternSparse": {"nu": 1.0}, "PowerLawMultipole": {"m": 4}}
-
-#: Arguments that are ``None`` by default and may be numbers, with a usual one.
-OPTIONAL = {"bandwidth": 0.3}
 
 
 def prior_around(value: float) -> af.UniformPrior:

@@ -226,6 +226,8 @@ class Proof:
         """
         programs = []
         for way in WAYS:
+            if not self.working(way, "jit"):
+                return False
             obj = self.made(way, self.vector_from(self.regular(0)))
             methods = self.working(way, "grad")
             traced = jax.jit(self._transformed(self.working(way, "jit"), "jit")).trace(

@@ -227,7 +227,6 @@ def test_mesh_that_does_not_keep_an_option_is_made_again_with_it():
     assert named_leaves_of(galaxy) == {
         ".pixelization.mesh.weight_power": 1.5,
         ".pixelization.mesh.weight_floor": 0.0,
-        ".pixelization.mesh.bandwidth": 1.0,
         ".pixelization.regularization.coefficient": 2.0,
     }
     assert rebuilt_from(galaxy).pixelization.mesh.shape == (8, 8)

@@ -825,8 +825,9 @@ def test_class_made_by_attrs(frozen, slots):
 
 
 def test_gradient_whose_attribute_is_not_the_leaf_is_warned_of():
-    model = new_model_from(Scaling, 0.0)
-    instance = model.instance_from_vector([3.0])
     with pytest.warns(UserWarning, match=r"(?s)Scaling.*'slope'.*tree_leaves_with_path"):
-        gradient = jax.grad(lambda instance: instance.slope**2)(instance)
+        model = new_model_from(Scaling, 0.0)
+    gradient = jax.grad(lambda instance: instance.part.slope**2)(
+        model.instance_from_vector([3.0])
+    )
     assert tree_leaves(gradient) == [24.0]
