@@ -7,6 +7,7 @@ whether the instance still is what the model makes, and makes outlines.
 """
 
 import warnings
+from operator import is_
 
 import jax
 import numpy as np
@@ -97,6 +98,8 @@ class Layout:
                 elif same(held, attribute_from(again, name)):
                     self.derived.append((name, held))
         self.absent = tuple(absent)
+        self.constant_names, self.constant_values = columns(self.constants)
+        self.derived_names, self.derived_values = columns(self.derived)
 
     def _add(self, name, component, held, again, value_of, index_of):
         if isinstance(component, Model) and isinstance(held, float):
@@ -156,7 +159,7 @@ class Layout:
                 fixed.append((index, held[index]))
         return shape, free, fixed
 
-    def read(self, obj, leaves: list):
+    def read(self, obj, leaves: list, derived_objects: list | None = None):
         """
         Read the leaves from an object.
 
@@ -166,6 +169,9 @@ class Layout:
             An object that may have been made by the model.
         leaves
             One entry a free parameter, filled by this function.
+        derived_objects
+            Extended, if given, by what the constructors derived, which is then not
+            compared with what they derived in the first instance.
 
         Returns
         -------
@@ -204,14 +210,23 @@ class Layout:
             for position, value in fixed:
                 if not same_number(held[position], value):
                     return EDITED
-        for name, value in self.constants:
-            held = attributes.get(name, MISSING)
-            if held is not value and not same(attribute_from(obj, name), value):
-                return EDITED
-        for name, value in self.derived:
-            held = attributes.get(name, MISSING)
-            if held is not value and not same(held, value):
-                result = DERIVED_DIFFERS
+        # At the interpreter's own speed, as nearly always all of them are the same.
+        if not all(
+            map(is_, map(attributes.get, self.constant_names), self.constant_values)
+        ):
+            for name, value in self.constants:
+                held = attributes.get(name, MISSING)
+                if held is not value and not same(attribute_from(obj, name), value):
+                    return EDITED
+        if derived_objects is not None:
+            derived_objects += map(attributes.get, self.derived_names)
+        elif not all(
+            map(is_, map(attributes.get, self.derived_names), self.derived_values)
+        ):
+            for name, value in self.derived:
+                held = attributes.get(name, MISSING)
+                if held is not value and not same(held, value):
+                    result = DERIVED_DIFFERS
         if not self.names.issuperset(attributes) and any(
             not str(name).startswith("_") for name in attributes.keys() - self.names
         ):
@@ -220,7 +235,7 @@ class Layout:
             held = attributes.get(name, MISSING)
             if held is MISSING:
                 held = attribute_from(obj, name)
-            child = layout.read(held, leaves)
+            child = layout.read(held, leaves, derived_objects)
             if child is EDITED:
                 return EDITED
             result = child or result
@@ -256,6 +271,16 @@ class Layout:
         }
         return {"derived": derived, **children}
 
+    def derived_objects_of(self, obj) -> list:
+        """
+        The very objects that the constructors derived, in an object and those below it:
+        as long as they are the same and cannot change, nobody set them.
+        """
+        objects = [*map(self.attributes_of(obj).get, self.derived_names)]
+        for name, layout in self.children:
+            objects += layout.derived_objects_of(attribute_from(obj, name))
+        return objects
+
     def outline(self, leaves, reason: str):
         """
         The same objects with the same attribute names, made without a constructor.
@@ -286,6 +311,11 @@ class Layout:
             store(obj, name, layout.outline(leaves, reason))
         _absent.mark(obj, self.absent, reason)
         return obj
+
+
+def columns(items: list) -> tuple:
+    """Names and values apart."""
+    return tuple(zip(*items, strict=True)) or ((), ())
 
 
 def has_attributes(obj) -> bool:

@@ -29,11 +29,16 @@ class Origin:
         Whether it was made without calling a constructor.
     """
 
-    __slots__ = ("ref", "state", "outline", "_arguments", "_read", "_snapshot")
+    __slots__ = (
+        *("ref", "state", "outline", "derived_objects"),
+        *("_arguments", "_read", "_snapshot"),
+    )
 
     def __init__(self, state, arguments, outline=False):
         self.state = state
         self.outline = outline
+        #: What the constructors derived, if that is another for every instance.
+        self.derived_objects = None
         self._arguments = arguments
         self._snapshot = None
         self._read = None

@@ -43,7 +43,7 @@ from autofit_patch._internals import (
     ModelInstance,
 )
 from autofit_patch._model import register_models
-from autofit_patch._origin import ANY, Origin, building, is_building, set_origin
+from autofit_patch._origin import ANY, Origin, building, is_building
 from autofit_patch._pytree import already_registered, is_registered, register
 from autofit_patch._structure import state_of
 
@@ -101,7 +101,7 @@ def remember(instance, model, arguments: dict):
     origin = Origin(state, arguments)
     if any(isinstance(value, jax.core.Tracer) for value in arguments.values()):
         origin.watch(instance)
-    set_origin(instance, origin)
+    state.remember(instance, origin)
 
 
 def register_class_of_instances(cls: type):

@@ -196,9 +196,12 @@ def leaves_from(instance, origin) -> tuple | None:
     structure = origin.state.structure
     leaves = [UNREAD] * len(structure.names)
     layout = structure.layout_from(origin)
-    reading = layout.read(instance, leaves)
+    derived = None if origin.derived_objects is None else []
+    reading = layout.read(instance, leaves, derived)
     if reading is EDITED:
         return None
+    if derived is not None and not all(map(is_, derived, origin.derived_objects)):
+        reading = DERIVED_DIFFERS
     # What the constructors do not keep cannot have been edited.
     if any(leaf is UNREAD for leaf in leaves):
         if origin.leaves is None:
@@ -277,6 +280,7 @@ def derives(structure, layout, origin, leaves, instance) -> bool:
     from them: from those that it holds now or, where one was set after the instance was
     made, from those that it was made with. (Unflattening derives it from the new.)
     """
+    structure.derives_from(instance)
     held = layout.derived_of(instance)
     for values in (leaves, origin.leaves):
         if values is None:

@@ -166,6 +166,7 @@ class ModelStructure:
         digest = hashlib.blake2b(self._text.encode(), digest_size=8)
         self._hash = int.from_bytes(digest.digest(), "big", signed=True) >> 1
         self._layout = None
+        self._derives = False
         self._copies_constants = has_mutable_constant(model)
         self.state = ModelState(structure=self)
 
@@ -235,6 +236,26 @@ class ModelStructure:
             self._index_of,
         )
 
+    def derives_from(self, instance):
+        """
+        Take note that the constructors derive something else for every instance. What
+        they derive for the next ones is then kept with them, because telling whether it
+        was edited by making the instance again takes as long as making it.
+
+        Parameters
+        ----------
+        instance
+            An instance, of which it is seen whether that can tell: not if it could be
+            edited in place.
+        """
+        self._derives = all(map(is_immutable, self._layout.derived_objects_of(instance)))
+
+    def remember(self, instance, origin: Origin):
+        """Remember where an instance came from, when it is made."""
+        if self._derives:
+            origin.derived_objects = self._layout.derived_objects_of(instance)
+        set_origin(instance, origin)
+
     def instance_from(self, leaves):
         """
         The instance with the given leaves (JAX calls this to unflatten).
@@ -266,7 +287,7 @@ class ModelStructure:
             return self._outline_from(leaves, reason)
         if not self.keeps(instance, leaves):
             return self._outline_from(leaves, "a constructor changed its values")
-        set_origin(instance, Origin(self.state, leaves))
+        self.remember(instance, Origin(self.state, leaves))
         return instance
 
     def kept_by(self, instance, leaves) -> list:
@@ -337,6 +358,13 @@ class ModelState:
             with _looking_at_a_model:
                 self._priors = self._model.priors_ordered_by_id
         return self._priors
+
+    def remember(self, instance, origin: Origin):
+        """Remember where an instance of the model came from, when it is made."""
+        if self._structure is None:
+            set_origin(instance, origin)
+        else:
+            self._structure.remember(instance, origin)
 
     @property
     def structure(self) -> ModelStructure:

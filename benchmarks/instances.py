@@ -76,6 +76,67 @@ def build_ratio(frozen: bool, rounds: int, calls: int) -> float:
     return statistics.median(ratios)
 
 
+def cluster_model_from(members: int):
+    """
+    A cluster of galaxies whose masses scale with their luminosities: one pair of
+    parameters, the velocity dispersion and the cut radius of a galaxy of luminosity one,
+    drives them all (sigma ~ L^0.25, r_cut ~ L^0.5).
+    """
+    import autofit as af
+    import autolens as al
+    import numpy as np
+
+    random = np.random.default_rng(1)
+    sigma, r_cut = af.UniformPrior(100.0, 400.0), af.UniformPrior(1.0, 30.0)
+    galaxies = []
+    for _ in range(members):
+        luminosity = float(random.uniform(0.1, 1.0))
+        mass = af.Model(
+            al.mp.dPIEMassSph,
+            centre=tuple(map(float, random.uniform(-20.0, 20.0, 2))),
+            sigma=sigma * luminosity**0.25,
+            r_cut=r_cut * luminosity**0.5,
+            **{"r_core": 0.1, "redshift_object": 0.5, "redshift_source": 1.0},
+            **{"H0": 67.66, "Om0": 0.30966},
+        )
+        galaxies.append(af.Model(al.Galaxy, redshift=0.5, mass=mass))
+    return af.Collection(galaxies=af.Collection(galaxies))
+
+
+def cluster_rows(members: int = 100, instances: int = 200):
+    """The figures of a cluster model."""
+    import jax
+
+    model = cluster_model_from(members)
+    traces = []
+
+    @jax.jit
+    def traced(instance):
+        traces.append(1)
+        return sum(galaxy.mass.b0 for galaxy in instance.galaxies)
+
+    def instance_from(index):
+        return model.instance_from_vector([200.0 + 0.1 * index, 12.0])
+
+    for index in range(3):
+        traced(instance_from(index))
+    yield f"traces over instances of {members} galaxies", len(traces), 1, ""
+
+    parameters = {"sigma": 200.0, "r_cut": 12.0}
+    same = instance_from(0)
+    new = iter([instance_from(index) for index in range(instances)])
+    functions = {
+        "dict": lambda: jax.tree.flatten(parameters),
+        "same": lambda: jax.tree.flatten(same),
+        "new": lambda: jax.tree.flatten(next(new)),
+    }
+    medians = medians_in_turn(functions, instances)
+    allowed = 4.0 * medians["dict"] + 2.0 * members
+    for kind in ("same", "new"):
+        name = f"flatten of {kind} cluster / (4 dicts + 2 us a galaxy)"
+        yield name, medians[kind] / allowed, 1.0, "x"
+
+
 def rows(calls: int, rounds: int):
     """The name, the value, the bar and the unit of each figure."""
     import autolens_patch  # noqa: F401, I001
@@ -124,6 +185,7 @@ def rows(calls: int, rounds: int):
     yield "same instance again / dict of 15", medians["same"] / medians["dict"], 4.0, "x"
     yield "new instance every call / dict", medians["new"] / medians["dict"], 20.0, "x"
     yield "same, 60+60 / 20+20 Gaussians", medians["wide"] / medians["same"], 1.5, "x"
+    yield from cluster_rows()
     for frozen in (False, True):
         kind = "frozen" if frozen else "unfrozen"
         ratio = build_ratio(frozen, rounds, calls)

@@ -236,3 +236,43 @@ def test_parameter_that_was_set_takes_what_is_derived_with_it():
     expected = model.instance_from_vector([2e11]).scale_radius
     assert tree_leaves(halo) == [2e11]
     assert rebuilt_from(halo).scale_radius == pytest.approx(expected, rel=1e-12)
+
+
+class TestInstancesThatDeriveSomethingElseEach:
+    """What constructors derive is looked at, not derived again, once JAX saw that."""
+
+    made = []
+
+    class Disc:
+        def __init__(self, radius=1.0):
+            TestInstancesThatDeriveSomethingElseEach.made.append(radius)
+            self.radius = radius
+            self.area = 3.0 * radius**2
+
+    @pytest.fixture
+    def instance(self):
+        model = af.Collection(
+            disc=af.Model(self.Disc, radius=af.UniformPrior(0.0, 9.0)), other=2.0
+        )
+        for radius in (1.0, 2.0, 3.0):
+            tree_leaves(model.instance_from_vector([radius]))
+        return model.instance_from_vector([4.0])
+
+    def test_flattening_calls_no_constructor(self, instance):
+        self.made.clear()
+        assert tree_leaves(instance) == [4.0]
+        assert self.made == []
+
+    def test_derived_attribute_that_was_set_is_an_error(self, instance):
+        instance.disc.area = 5.0
+        with pytest.raises(ValueError, match=r"(?s)Disc holds area = 5\.0.*area = 48\.0"):
+            tree_leaves(instance)
+
+    def test_parameter_that_was_set_is_the_leaf(self, instance):
+        instance.disc.radius = 5.0
+        assert tree_leaves(instance) == [5.0]
+        assert jax.tree.map(lambda leaf: leaf, instance).disc.area == 75.0
+
+    def test_parameter_and_derived_attribute_that_were_set_together(self, instance):
+        instance.disc.radius, instance.disc.area = 5.0, 75.0
+        assert tree_leaves(instance) == [5.0]
