@@ -36,8 +36,9 @@ from autofit_patch._origin import (
     set_outline,
 )
 
-#: Arguments that are structure though they are numbers or hold some, by name, with the
-#: reason. They are leaves only if they are JAX arrays, or made of some, or by a model.
+#: Arguments that are structure though they are numbers or hold some, by name (or by class
+#: and name), with the reason. They are leaves only if they are JAX arrays, or made of
+#: some, or by a model.
 CONCRETE_ARGUMENTS: dict[str, str] = {}
 
 #: Classes whose objects are never structure, whatever argument they are.
@@ -97,6 +98,12 @@ class Constructor:
         """The names of the arguments that have one."""
         variable = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
         return frozenset(p.name for p in self._parameters if p.kind not in variable)
+
+    def is_concrete(self, name: str) -> bool:
+        """Whether an argument is structure even if it is a number."""
+        return not CONCRETE_ARGUMENTS.keys().isdisjoint(
+            (name, f"{self.cls.__name__}.{name}")
+        )
 
     @functools.cached_property
     def takes_any_keyword(self) -> bool:
@@ -307,7 +314,7 @@ def flattened_by_constructor(obj, constructor: Constructor, is_child: Callable):
         arguments, extras = constructor.arguments_of(obj), {}
     ndims = []
     split_arguments = {
-        name: split(value, ndims, is_child, concrete=name in CONCRETE_ARGUMENTS)
+        name: split(value, ndims, is_child, constructor.is_concrete(name))
         for name, value in arguments.items()
     }
     split_extras = {name: split(value, ndims, is_child) for name, value in extras.items()}

@@ -31,6 +31,7 @@ BASES = (
 )
 
 CONCRETE_ARGUMENTS.update(
+    **{"MaternSparse.nu": "only one value of it is implemented, which is checked"},
     cosmology="one model of the Universe is behind every object of an analysis",
     Neff="the number of neutrino species is made an integer from it",
     bandwidth="the mesh makes a Python float of it",

@@ -38,6 +38,8 @@ def transformed(name: str, method: str, by_model: bool, transformation: str):
     def figure(vector):
         return jnp.asarray(compute(made(name, by_model, vector, jnp), jnp))
 
+    if transformation == "jax":
+        return figure
     if transformation == "jit":
         return jax.jit(figure)
     if transformation == "vmap":
