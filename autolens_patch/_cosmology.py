@@ -7,7 +7,13 @@ import autolens as al
 
 from autofit_patch import register
 from autofit_patch._constructor import TRACED_CLASSES
-from autofit_patch._contents import attribute_from, attributes_of, is_named_cache, same
+from autofit_patch._contents import (
+    BOOKKEEPING,
+    attribute_from,
+    attributes_of,
+    is_named_cache,
+    same,
+)
 
 
 class TracedFlatLambdaCDM(al.cosmo.FlatLambdaCDM):
@@ -59,6 +65,8 @@ def trace_cosmology(tracer: al.Tracer) -> al.Tracer:
             f"trace_cosmology expected a Tracer, and was given a {type(tracer).__name__}"
         )
     cosmology = tracer.cosmology
+    if isinstance(cosmology, TracedFlatLambdaCDM):
+        return tracer
     if not isinstance(cosmology, al.cosmo.FlatLambdaCDM):
         raise TypeError(
             "trace_cosmology can make the numbers of a FlatLambdaCDM leaves, and this "
@@ -68,7 +76,9 @@ def trace_cosmology(tracer: al.Tracer) -> al.Tracer:
     names = inspect.signature(TracedFlatLambdaCDM).parameters
     traced = TracedFlatLambdaCDM(**{name: getattr(cosmology, name) for name in names})
     for name, value in attributes_of(cosmology).items():
-        if not is_named_cache(name) and not same(attribute_from(traced, name), value):
+        if name in BOOKKEEPING or is_named_cache(name):
+            continue
+        if not same(attribute_from(traced, name), value):
             raise ValueError(
                 f"this tracer's cosmology, a {type(cosmology).__name__}, holds {name} = "
                 f"{value!r}, which no argument of FlatLambdaCDM sets: a FlatLambdaCDM "

@@ -1,9 +1,15 @@
 """What the tests share."""
 
-import autolens_patch  # noqa: F401, I001  (first, as in a user's script)
+import os
+
+# Everything is compiled once and run on little: XLA need not make it fast.
+os.environ["XLA_FLAGS"] = (
+    f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
+)
+
+import autolens_patch  # noqa: E402, F401, I001  (first, as in a user's script)
 
 import json
-import os
 import subprocess
 import sys
 import textwrap

@@ -7,6 +7,7 @@ import functools
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from catalogue import MODULES, NOT_COVERED, classes, covered_from
 from hypothesis import HealthCheck, Phase, assume, given, settings
@@ -33,17 +34,21 @@ each_class = pytest.mark.parametrize(
     "name", sorted(classes(), key=lambda name: name.rpartition(".")[2]), scope="module"
 )
 
-#: Places in a prior, regular ones and those near its limits.
-REGULAR = st.floats(0.2, 0.8)
-ANYWHERE = REGULAR | st.sampled_from([1e-3, 1.0 - 1e-3])
 
-
-def drawn(data, proof, units):
-    """A valid point of a class's model."""
-    count = proof.model.prior_count
-    vector = proof.vector_from(data.draw(st.lists(units, min_size=count, max_size=count)))
-    assume(proof.is_valid(vector))
-    return vector
+def points(data, proof, count: int, edges: bool = False) -> list:
+    """
+    Valid points of a class's model: anywhere but near the limits of its priors or, for
+    the first if ``edges``, with some parameters near them.
+    """
+    random = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    units = random.uniform(0.2, 0.8, (count, proof.model.prior_count))
+    if edges:
+        at_edge = random.uniform(size=len(units[0])) < 0.2
+        units[0] = np.where(at_edge, random.choice([1e-3, 1.0 - 1e-3]), units[0])
+    vectors = list(map(proof.vector_from, units))
+    for vector in vectors:
+        assume(proof.is_valid(vector))
+    return vectors
 
 
 @each_class
@@ -51,7 +56,7 @@ def drawn(data, proof, units):
 @given(st.data())
 def test_figures_are_the_same_after_a_round_trip_under_jit_and_under_vmap(name, data):
     proof = proof_of(name)
-    vectors = [drawn(data, proof, ANYWHERE), *(drawn(data, proof, REGULAR) for _ in "12")]
+    vectors = points(data, proof, 3, edges=True)
     for way in WAYS:
         for vector in vectors[:2]:
             proof.assert_round_trip(way, vector)
@@ -64,7 +69,7 @@ def test_figures_are_the_same_after_a_round_trip_under_jit_and_under_vmap(name, 
 @given(st.data())
 def test_gradients_by_name_are_those_of_the_constructor(name, data):
     proof = proof_of(name)
-    vector = drawn(data, proof, REGULAR)
+    (vector,) = points(data, proof, 1)
     for way in WAYS:
         proof.assert_gradient(way, vector)
 
