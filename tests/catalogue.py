@@ -74,8 +74,11 @@ def classes() -> dict:
 
 #: Methods that are left out, with the reason.
 TOO_SLOW = {
-    f"{name}.potential_2d_from": "takes up to a minute for two points on NumPy"
-    for name in ("KaplinghatCoredNFWSph", "KaplinghatCoredNFWMCRLudlowSph")
+    f"{name}.potential_2d_from": "takes seconds to a minute for two points on NumPy"
+    for name in (
+        *("KaplinghatCoredNFWSph", "KaplinghatCoredNFWMCRLudlowSph"),
+        *("YangSIDMSph", "YangSIDMMCRLudlowSph"),
+    )
 }
 
 GRID = al.Grid2DIrregular([(1.0, 0.4), (-0.7, -1.3)])
