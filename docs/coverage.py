@@ -8,11 +8,13 @@ with finite differences by tests/test_every_class.py; what it says does not work
 of the libraries without the patch too.
 """
 
+import os
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
+os.environ["CLASS_EXAMPLES"] = "2"  # nothing is left out
 
 import autolens_patch  # noqa: E402, F401, I001  (before the libraries' JAX is used)
 

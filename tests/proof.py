@@ -130,6 +130,9 @@ class Proof:
             earlier = "numpy" if transformation == "jit" else "jit"
             if error := self.works(way, earlier)[method]:
                 return error
+        is_quick = transformation in ("numpy", "jit")
+        if not (is_quick or THOROUGH or self._length(way, method) < LONG):
+            return None
         arguments = [vector]
         if transformation == "vmap":
             arguments = [np.stack([vector] * 2)]
