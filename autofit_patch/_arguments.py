@@ -4,20 +4,19 @@ What a constructor is given and its objects do not keep.
 A few classes need an argument only while they are made (the redshifts from which a
 profile computes its scale radius, an option of a mesh), or keep something else under its
 name (an overdensity that is computed if it is given as zero). To make such an object
-again, the argument is remembered beside it for as long as it lives; nothing is written on
-the object itself.
+again, the argument is remembered beside it (:mod:`autofit_patch._beside`).
 """
 
 import copy
 import dis
 import functools
 import inspect
-import weakref
 from types import FunctionType
 
+from autofit_patch._beside import Beside
 from autofit_patch._contents import MISSING, attribute_from
 
-_forgotten_arguments: dict[int, tuple] = {}
+_forgotten_arguments = Beside()
 
 
 def forgotten_names(cls: type) -> tuple[str, ...]:
@@ -93,7 +92,7 @@ def remember_forgotten_arguments(cls: type):
             bound = signature.bind(self, *args, **kwargs)
             bound.apply_defaults()
             given = {name: bound.arguments[name] for name in names}
-            _remember(self, given, attributes_from(self, names))
+            _forgotten_arguments.set(self, (given, attributes_from(self, names)))
 
     # Without it, ``inspect.getfullargspec``, which PyAutoFit uses, sees the wrapper.
     remembering.__signature__ = signature
@@ -105,32 +104,22 @@ def attributes_from(obj, names) -> dict:
     return {name: attribute_from(obj, name) for name in names}
 
 
-def _remember(obj, given: dict, held: dict):
-    key = id(obj)
-    try:
-        ref = weakref.ref(obj, functools.partial(_forgotten_arguments.pop, key))
-    except TypeError:
-        return
-    _forgotten_arguments[key] = ref, given, held
-
-
 def given_argument_of(obj, name: str):
     """
     An argument as an object's constructor was given it, or ``MISSING`` if that is not
     known, or if the object was changed since.
     """
-    ref, given, held = _forgotten_arguments.get(id(obj), (None, {}, {}))
-    if ref is None or ref() is not obj or name not in given:
+    given, held = _forgotten_arguments.get(obj, ({}, {}))
+    if name not in given or attribute_from(obj, name) is not held[name]:
         return MISSING
-    return given[name] if attribute_from(obj, name) is held[name] else MISSING
+    return given[name]
 
 
 def deepcopy(value, memo: dict | None = None):
     """:func:`copy.deepcopy`, which remembers for the copies what it does for the rest."""
     memo = {} if memo is None else memo
     made = copy.deepcopy(value, memo)
-    for key in memo.keys() & _forgotten_arguments.keys():
-        ref, given, held = _forgotten_arguments[key]
-        if ref() is not None:
-            _remember(memo[key], given, attributes_from(memo[key], held))
+    for key, (given, held) in _forgotten_arguments.items_with_ids(memo.keys()):
+        twin = memo[key]
+        _forgotten_arguments.set(twin, (given, attributes_from(twin, held)))
     return made

@@ -1,15 +1,12 @@
 """
 Which model made an instance.
 
-Nothing is written on the instances themselves: their equality, their pickles and their
-JSON are those of the libraries. What is known of them is kept beside them, for as long
-as they live.
+Nothing is written on the instances themselves, see :mod:`autofit_patch._beside`.
 """
 
 import threading
-import weakref
-from functools import partial
 
+from autofit_patch._beside import Beside
 from autofit_patch._snapshot import Snapshot
 
 
@@ -30,7 +27,7 @@ class Origin:
     """
 
     __slots__ = (
-        *("ref", "state", "outline", "derived_objects"),
+        *("state", "outline", "derived_objects"),
         *("_arguments", "_read", "_snapshot"),
     )
 
@@ -88,8 +85,7 @@ class Origin:
         self._read = leaves, structure
 
 
-_origins: dict[int, Origin] = {}
-_outlines: dict[int, tuple] = {}
+_origins, _outlines = Beside(), Beside()
 _building = threading.local()
 
 #: Says that whatever is built next is part of the instance being built.
@@ -98,8 +94,7 @@ ANY = object()
 
 def origin_of(instance) -> Origin | None:
     """What is known of an instance, or ``None`` if no model made it."""
-    origin = _origins.get(id(instance))
-    return origin if origin is not None and origin.ref() is instance else None
+    return _origins.get(instance)
 
 
 def set_origin(instance, origin: Origin):
@@ -109,27 +104,17 @@ def set_origin(instance, origin: Origin):
     An instance that cannot be weakly referenced is not remembered: it is then an object
     made by hand.
     """
-    key = id(instance)
-    try:
-        origin.ref = weakref.ref(instance, partial(_origins.pop, key))
-    except TypeError:
-        return
-    _origins[key] = origin
+    _origins.set(instance, origin)
 
 
 def outline_reason_of(obj) -> str | None:
     """Why an object was made without its constructor, or ``None`` if it was not."""
-    return _outline_of(obj)[0]
+    return _outlines.get(obj, (None, None))[0]
 
 
 def outline_structure_of(obj):
     """The structure from which JAX made an outline of an object made by hand, if any."""
-    return _outline_of(obj)[1]
-
-
-def _outline_of(obj) -> tuple:
-    ref, reason, structure = _outlines.get(id(obj), (None, None, None))
-    return (reason, structure) if ref is not None and ref() is obj else (None, None)
+    return _outlines.get(obj, (None, None))[1]
 
 
 def set_outline(obj, reason: str | None, structure=None):
@@ -137,12 +122,7 @@ def set_outline(obj, reason: str | None, structure=None):
     Remember why, and from what, an object was made without its constructor. A container
     needs none: there is no reason, but a structure.
     """
-    key = id(obj)
-    try:
-        ref = weakref.ref(obj, partial(_outlines.pop, key))
-    except TypeError:
-        return
-    _outlines[key] = ref, reason, structure
+    _outlines.set(obj, (reason, structure))
 
 
 class building:

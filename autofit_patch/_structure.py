@@ -17,6 +17,7 @@ import numpy as np
 from jax.tree_util import GetAttrKey
 
 from autofit_patch._arguments import deepcopy
+from autofit_patch._beside import Beside
 from autofit_patch._contents import is_immutable, key_from
 from autofit_patch._internals import (
     AbstractPriorModel,
@@ -333,7 +334,7 @@ class ModelState:
 
     __slots__ = (
         *("_frozen_cache", "_snapshot", "_model", "_priors", "_structure"),
-        *("ref", "__weakref__"),
+        "__weakref__",
     )
 
     def __init__(self, model=None, structure=None):
@@ -378,7 +379,7 @@ class ModelState:
 _looking_at_a_model = threading.RLock()
 
 _structures: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
-_states: dict[int, ModelState] = {}
+_states = Beside()
 _states_by_model_id: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
 
 
@@ -395,13 +396,11 @@ def structure_from(model) -> ModelStructure:
 
 def state_of(model) -> ModelState:
     """The state of a model now: the same object until the model is edited."""
-    state = _states.get(id(model))
-    if state is not None and state.ref() is model and state.is_of(model):
+    state = _states.get(model)
+    if state is not None and state.is_of(model):
         return state
-    state = ModelState(model)
-    key = id(model)
-    state.ref = weakref.ref(model, lambda _: _states.pop(key, None))
-    _states[key] = _states_by_model_id[model.id] = state
+    state = _states_by_model_id[model.id] = ModelState(model)
+    _states.set(model, state)
     return state
 
 
