@@ -7,7 +7,6 @@ whether the instance still is what the model makes, and makes outlines.
 """
 
 import warnings
-from operator import is_
 
 import jax
 import numpy as np
@@ -98,8 +97,7 @@ class Layout:
                 elif same(held, attribute_from(again, name)):
                     self.derived.append((name, held))
         self.absent = tuple(absent)
-        self.constant_names, self.constant_values = columns(self.constants)
-        self.derived_names, self.derived_values = columns(self.derived)
+        self.derived_names = tuple(name for name, _ in self.derived)
 
     def _add(self, name, component, held, again, value_of, index_of):
         if isinstance(component, Model) and isinstance(held, float):
@@ -210,19 +208,13 @@ class Layout:
             for position, value in fixed:
                 if not same_number(held[position], value):
                     return EDITED
-        # At the interpreter's own speed, as nearly always all of them are the same.
-        if not all(
-            map(is_, map(attributes.get, self.constant_names), self.constant_values)
-        ):
-            for name, value in self.constants:
-                held = attributes.get(name, MISSING)
-                if held is not value and not same(attribute_from(obj, name), value):
-                    return EDITED
+        for name, value in self.constants:
+            held = attributes.get(name, MISSING)
+            if held is not value and not same(attribute_from(obj, name), value):
+                return EDITED
         if derived_objects is not None:
             derived_objects += map(attributes.get, self.derived_names)
-        elif not all(
-            map(is_, map(attributes.get, self.derived_names), self.derived_values)
-        ):
+        else:
             for name, value in self.derived:
                 held = attributes.get(name, MISSING)
                 if held is not value and not same(held, value):
@@ -311,11 +303,6 @@ class Layout:
             store(obj, name, layout.outline(leaves, reason))
         _absent.mark(obj, self.absent, reason)
         return obj
-
-
-def columns(items: list) -> tuple:
-    """Names and values apart."""
-    return tuple(zip(*items, strict=True)) or ((), ())
 
 
 def has_attributes(obj) -> bool:
