@@ -270,7 +270,7 @@ class Constructor:
             elif not (
                 same(value, derived)
                 or is_cache(name, derived)
-                or holds_tracer((value, derived))
+                or holds_tracer(derived)
                 or self._counts(name, derived, arguments)
             ):
                 raise ValueError(

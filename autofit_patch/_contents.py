@@ -21,6 +21,9 @@ BOOKKEEPING = frozenset(
     {"id", "item_number", "component_number", "_label", "_is_frozen", "_frozen_cache"}
 )
 
+#: Attributes which a class fills when it needs them, and not in its constructor.
+CACHES: set[str] = set()
+
 #: Values which cannot change in place, so that identity says they are unchanged.
 IMMUTABLE = (
     type(None),
@@ -211,14 +214,9 @@ def key_from(value, _parents=()):
         tuple(
             (name, key_from(attribute, parents))
             for name, attribute in sorted(attributes.items(), key=lambda t: str(t[0]))
-            if name not in ignored and not is_named_cache(name)
+            if name not in ignored and name not in CACHES
         ),
     )
-
-
-def is_named_cache(name) -> bool:
-    """Whether an attribute is named as a private cache (``_dist_cache``)."""
-    return isinstance(name, str) and name.startswith("_") and "cache" in name
 
 
 def same(a, b) -> bool:

@@ -280,7 +280,7 @@ def derives(structure, layout, origin, leaves, instance) -> bool:
     from them: from those that it holds now or, where one was set after the instance was
     made, from those that it was made with. (Unflattening derives it from the new.)
     """
-    structure.derives_from(instance)
+    structure.takes_note_of_deriving()
     held = layout.derived_of(instance)
     for values in (leaves, origin.leaves):
         if values is None:

@@ -237,24 +237,21 @@ class ModelStructure:
             self._index_of,
         )
 
-    def derives_from(self, instance):
+    def takes_note_of_deriving(self):
         """
-        Take note that the constructors derive something else for every instance. What
-        they derive for the next ones is then kept with them, because telling whether it
-        was edited by making the instance again takes as long as making it.
-
-        Parameters
-        ----------
-        instance
-            An instance, of which it is seen whether that can tell: not if it could be
-            edited in place.
+        From now on, keep with every new instance what the constructors derived for it.
+        It is another for each, and to see whether it was edited by making the instance
+        again takes as long as making it.
         """
-        self._derives = all(map(is_immutable, self._layout.derived_objects_of(instance)))
+        self._derives = True
 
     def remember(self, instance, origin: Origin):
         """Remember where an instance came from, when it is made."""
         if self._derives:
-            origin.derived_objects = self._layout.derived_objects_of(instance)
+            derived = self._layout.derived_objects_of(instance)
+            # Of an object that can be edited in place, identity tells nothing.
+            if all(map(is_immutable, derived)):
+                origin.derived_objects = derived
         set_origin(instance, origin)
 
     def instance_from(self, leaves):

@@ -10,6 +10,7 @@ from autogalaxy.profiles.geometry_profiles import GeometryProfile
 
 from autofit_patch import register
 from autofit_patch._constructor import CONCRETE_ARGUMENTS
+from autofit_patch._contents import CACHES
 from autofit_patch._internals import add_registry
 from autofit_patch._pytree import already_registered, subclasses_of
 
@@ -29,6 +30,9 @@ BASES = (
     AbstractRegularization,
     ag.cosmo.LensingCosmology,
 )
+
+#: A cosmology keeps the distances that it has computed.
+CACHES.add("_dist_cache")
 
 CONCRETE_ARGUMENTS.update(
     **{"MaternSparse.nu": "only one value of it is implemented, which is checked"},

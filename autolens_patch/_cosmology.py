@@ -9,9 +9,9 @@ from autofit_patch import register
 from autofit_patch._constructor import TRACED_CLASSES
 from autofit_patch._contents import (
     BOOKKEEPING,
+    CACHES,
     attribute_from,
     attributes_of,
-    is_named_cache,
     same,
 )
 
@@ -76,7 +76,7 @@ def trace_cosmology(tracer: al.Tracer) -> al.Tracer:
     names = inspect.signature(TracedFlatLambdaCDM).parameters
     traced = TracedFlatLambdaCDM(**{name: getattr(cosmology, name) for name in names})
     for name, value in attributes_of(cosmology).items():
-        if name in BOOKKEEPING or is_named_cache(name):
+        if name in BOOKKEEPING or name in CACHES:
             continue
         if not same(attribute_from(traced, name), value):
             raise ValueError(

@@ -411,3 +411,14 @@ class TestUserClass:
 
     def test_register_twice_is_harmless(self):
         assert autofit_patch.register(ag.mp.Isothermal) is ag.mp.Isothermal
+
+
+def test_derived_attribute_set_to_a_tracer_is_an_error_not_lost():
+    @jax.jit
+    def scale_radius_of(radius):
+        halo = al.mp.NFWMCRLudlowSph(mass_at_200=1e11)
+        halo.scale_radius = radius
+        return rebuilt_from(halo).scale_radius
+
+    with pytest.raises(ValueError, match=r"(?s)NFWMCRLudlowSph holds scale_radius = "):
+        scale_radius_of(3.0)

@@ -276,3 +276,33 @@ class TestInstancesThatDeriveSomethingElseEach:
     def test_parameter_and_derived_attribute_that_were_set_together(self, instance):
         instance.disc.radius, instance.disc.area = 5.0, 75.0
         assert tree_leaves(instance) == [5.0]
+
+    def test_derived_list_that_was_edited_in_place_is_an_error(self):
+        class Parts:
+            def __init__(self, radius=1.0):
+                self.radius = radius
+                self.area = radius**2
+                self.parts = [radius, 2.0 * radius] if radius > 5.0 else None
+
+        model = af.Collection(disc=af.Model(Parts, radius=af.UniformPrior(0.0, 9.0)))
+        for radius in (1.0, 2.0, 3.0):
+            tree_leaves(model.instance_from_vector([radius]))
+        instance = model.instance_from_vector([7.0])
+        instance.disc.parts.append(100.0)
+        with pytest.raises(ValueError, match=r"(?s)Parts holds parts = \[7\.0.*100\.0"):
+            tree_leaves(instance)
+
+
+def test_constants_that_differ_in_a_private_attribute_are_not_the_same_constant():
+    class Scaled:
+        def __init__(self, value=1.0):
+            self.value = value
+            self._cache_factor = 2.0
+
+    other = Scaled(3.0)
+    other._cache_factor = 7.0
+    structures = [
+        tree_structure(af.Collection(scaled=scaled).instance_from_vector([]))
+        for scaled in (Scaled(3.0), other)
+    ]
+    assert structures[0] != structures[1]
