@@ -17,6 +17,7 @@ from autofit_patch._beside import Beside
 from autofit_patch._contents import MISSING, attribute_from
 
 _forgotten_arguments = Beside()
+_remembering: set[FunctionType] = set()
 
 
 def forgotten_names(cls: type) -> tuple[str, ...]:
@@ -61,9 +62,12 @@ def stored_by(constructor: FunctionType):
             # ``self.x = x`` loads ``x``, then ``self``, and nothing else.
             yield instruction.argval, loaded[:-1] == [instruction.argval]
             loaded = []
-        elif instruction.opname == "STORE_FAST":
-            # ``x = f(x)``: what is stored later is not the argument.
-            yield instruction.argval, False
+        elif instruction.opname.startswith("STORE_FAST"):
+            # ``x = f(x)``: what is stored later is not the argument. (One instruction
+            # may store several variables.)
+            names = instruction.argval
+            for name in [names] if isinstance(names, str) else names:
+                yield name, False
             loaded = []
         else:
             loaded = []
@@ -78,17 +82,21 @@ def remember_forgotten_arguments(cls: type):
     cls
         The class. Its constructor is wrapped if there may be such arguments.
     """
-    names = forgotten_names(cls)
     init = cls.__init__
-    if not names or not isinstance(init, FunctionType):
+    # A class that inherits its constructor gets none of its own: a decorator that makes
+    # one later, as that of data classes, must not find one.
+    if not isinstance(init, FunctionType) or init in _remembering:
+        return
+    names = forgotten_names(cls)
+    if not names:
         return
     signature = inspect.signature(init)
 
     @functools.wraps(init)
     def remembering(self, *args, **kwargs):
         init(self, *args, **kwargs)
-        # A subclass has a constructor, and arguments, of its own.
-        if type(self) is cls:
+        # A subclass may have a constructor, and arguments, of its own.
+        if type(self).__init__ is remembering:
             bound = signature.bind(self, *args, **kwargs)
             bound.apply_defaults()
             given = {name: bound.arguments[name] for name in names}
@@ -96,6 +104,7 @@ def remember_forgotten_arguments(cls: type):
 
     # Without it, ``inspect.getfullargspec``, which PyAutoFit uses, sees the wrapper.
     remembering.__signature__ = signature
+    _remembering.add(remembering)
     cls.__init__ = remembering
 
 

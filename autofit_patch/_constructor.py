@@ -486,8 +486,9 @@ class ObjectStructure:
     """
     An object made by hand which is structure as a whole, with the numbers in it.
 
-    Such is a rectangular mesh: its constructor takes an option that it does not keep, so
-    it cannot be made again, and comes back as the same object.
+    Such is a rectangular mesh that was copied: its constructor takes an option that it
+    does not keep, and of a copy it is not known, so that it cannot be made again. It is
+    given back as it is.
 
     Parameters
     ----------

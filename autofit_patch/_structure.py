@@ -224,6 +224,7 @@ class ModelStructure:
                 try:
                     self._layout = self._layout_at([shifted(leaf) for leaf in leaves])
                 except Exception:
+                    # A value at a limit, which a constructor rejects a little beyond it.
                     self._layout = self._layout_at(leaves)
         return self._layout
 

@@ -246,6 +246,8 @@ class Proof:
         try:
             figures = [self.numpy(m, vector) for m in self.working("hand", "numpy")]
         except Exception:
+            # The libraries have many errors for values that they do not take. If no
+            # values were valid, hypothesis would say so.
             return False
         return all(np.isfinite(figure).all() for figure in figures)
 

@@ -352,6 +352,31 @@ class TestUserClass:
         assert vars(Forgetful(3.0)) == {"radius": 6.0}
         assert inspect.getfullargspec(Forgetful).args == ["self", "mass"]
 
+    def test_argument_that_an_inherited_constructor_does_not_keep_is_remembered(self):
+        class Forgetful:
+            def __init__(self, mass=1.0):
+                self.radius = 2.0 * mass
+
+        class Heir(Forgetful):
+            pass
+
+        for cls in (Forgetful, Heir):
+            autofit_patch.register(cls)
+            assert rebuilt_from(cls(mass=3.0)).radius == 6.0
+        assert "__init__" not in vars(Heir)
+
+    def test_data_class_of_a_profile_has_its_own_constructor(self):
+        @dataclasses.dataclass
+        class Halo(al.mp.NFWVirialMassConcSph):
+            factor: float = 1.0
+
+            def __post_init__(self):
+                super().__init__(virial_mass=1e12 * self.factor)
+
+        expected = al.mp.NFWVirialMassConcSph(virial_mass=2e12)
+        assert Halo(factor=2.0).scale_radius == expected.scale_radius
+        assert rebuilt_from(Halo(factor=2.0)).scale_radius == expected.scale_radius
+
     def test_object_made_before_its_class_was_registered_is_an_error(self):
         class Forgetful:
             def __init__(self, mass=1.0):
