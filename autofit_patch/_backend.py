@@ -12,6 +12,9 @@ from jax._src.xla_bridge import backends_are_initialized
 #: The flag that avoids the deadlock of batched FFTs, see the README's notes on CPU.
 SAFE_FLAG = "--xla_cpu_multi_thread_eigen=false"
 
+#: The XLA flag with which a user has said how many devices a CPU is.
+DEVICES_FLAG = "--xla_force_host_platform_device_count"
+
 #: With one of these a user has decided: the same flag, or the other one that helps.
 DECIDING_FLAGS = (
     "--xla_cpu_multi_thread_eigen",
@@ -67,3 +70,37 @@ def avoid_hang():
             f"before using JAX, or start Python with XLA_FLAGS={SAFE_FLAG}.",
             stacklevel=3,
         )
+
+
+def use_all_cores():
+    """
+    Make every core of the CPU a device, unless JAX is computing already, or was told by
+    the user how many devices a CPU is.
+    """
+    if not backends_are_initialized() and not devices_were_chosen():
+        jax.config.update("jax_num_cpu_devices", cores())
+
+
+def devices_were_chosen() -> bool:
+    """Whether JAX was told how many devices a CPU is."""
+    return jax.config.jax_num_cpu_devices != -1 or DEVICES_FLAG in os.environ.get(
+        "XLA_FLAGS", ""
+    )
+
+
+def cores() -> int:
+    """How many cores this process may use; only Linux says which they are."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count()
+
+
+def too_late_for_all_cores() -> str | None:
+    """What to tell a user for whom :func:`use_all_cores` came too late, if it did."""
+    if jax.default_backend() != "cpu" or devices_were_chosen() or cores() == 1:
+        return None
+    return (
+        f"batch.map uses 1 of {cores()} cores: JAX was already computing when "
+        "autofit_patch.batch was imported, so it has one CPU device. Import "
+        "autofit_patch.batch before using JAX, or start Python with "
+        f"JAX_NUM_CPU_DEVICES={cores()}."
+    )

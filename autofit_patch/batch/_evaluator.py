@@ -1,0 +1,285 @@
+"""
+A function compiled for the members of a batch.
+"""
+
+import threading
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from autofit_patch.batch._members import Members
+from autofit_patch.batch._memory import free_memory_from
+
+#: How many members a device may evaluate at once, from one try to the next.
+WIDTHS = (1, 8, 64, 512)
+
+#: The share of the free memory that the members and their values may take.
+SHARE_OF_MEMORY = 0.25
+
+#: A larger width takes over if it needs less than this of the time.
+FASTER = 0.9
+
+#: Every core is a device of its own, so an operation stays on its core. The first is also
+#: what keeps batched FFTs from waiting for the thread pool that they run in (see the
+#: README's notes on CPU): it holds for what is compiled here, whatever XLA_FLAGS says.
+CPU_OPTIONS = {
+    "xla_cpu_multi_thread_eigen": False,
+    "xla_cpu_enable_concurrency_optimized_scheduler": False,
+}
+
+
+class Program:
+    """
+    A function compiled for a number of members at once.
+
+    Parameters
+    ----------
+    function
+        The function, of the rows of one member.
+    members, outputs
+        What goes in and comes out.
+    devices
+        Where it runs.
+    width
+        How many members a device evaluates at once.
+    capacity
+        How many members a device holds, at least.
+
+    Attributes
+    ----------
+    seconds_per_member
+        The time that a member took in the last call; ``None`` before.
+    """
+
+    def __init__(self, function, members, outputs, devices, width, capacity):
+        self.width = width
+        self.capacity = -(-capacity // width) * width
+        self.total_devices = len(devices)
+        self.seconds_per_member = None
+        self.seconds_spent = 0.0
+        rows = self.capacity * self.total_devices
+        sharding = NamedSharding(Mesh(np.array(devices), "members"), P("members"))
+
+        def on_device(counts, arrays):
+            if width == 1:
+                evaluate = one_at_a_time(function)
+            else:
+                evaluate = jax.vmap(function)
+            if width == self.capacity:
+                return evaluate(arrays)
+            values = [
+                jnp.zeros((self.capacity, length), dtype)
+                for dtype, length in outputs.lengths.items()
+            ]
+
+            def step(index, values):
+                start = index * width
+                some = [lax.dynamic_slice_in_dim(a, start, width) for a in arrays]
+                return [
+                    lax.dynamic_update_slice_in_dim(value, new, start, axis=0)
+                    for value, new in zip(values, evaluate(some), strict=True)
+                ]
+
+            return lax.fori_loop(0, (counts[0] + width - 1) // width, step, values)
+
+        mapped = jax.shard_map(
+            on_device,
+            mesh=sharding.mesh,
+            in_specs=P("members"),
+            out_specs=P("members"),
+            check_vma=False,
+        )
+        options = CPU_OPTIONS if devices[0].platform == "cpu" else {}
+        jitted = jax.jit(
+            mapped,
+            in_shardings=sharding,
+            out_shardings=sharding,
+            compiler_options=options,
+        )
+        start = time.perf_counter()
+        self.compiled = jitted.lower(
+            jax.ShapeDtypeStruct((self.total_devices,), np.int32),
+            [
+                jax.ShapeDtypeStruct((rows, length), dtype)
+                for dtype, length in members.lengths.items()
+            ],
+        ).compile()
+        self.seconds_to_compile = time.perf_counter() - start
+
+    @property
+    def memory(self) -> int:
+        """The memory that a device needs besides the members and values, in bytes."""
+        analysis = self.compiled.memory_analysis()
+        return analysis.temp_size_in_bytes if analysis else 0
+
+    def __call__(self, rows: list) -> list:
+        """
+        The values of members, at most ``capacity`` a device.
+
+        Parameters
+        ----------
+        rows
+            The members: one array of shape (n, length of a row) a dtype.
+        """
+        begin = time.perf_counter()
+        count = len(rows[0])
+        each = -(-count // self.total_devices)
+        firsts = each * np.arange(self.total_devices)
+        counts = np.clip(count - firsts, 0, each).astype(np.int32)
+        if count < self.capacity * self.total_devices:
+            # What is not used holds the last member, which evaluates as well as any.
+            places = firsts[:, None] + np.minimum(np.arange(self.capacity), each - 1)
+            places = np.minimum(places.ravel(), count - 1)
+            rows = [array[places] for array in rows]
+        values = [np.asarray(array) for array in self.compiled(counts, rows)]
+        if count < self.capacity * self.total_devices:
+            used = np.concatenate(
+                [
+                    np.arange(device * self.capacity, device * self.capacity + held)
+                    for device, held in enumerate(counts)
+                ]
+            )
+            values = [array[used] for array in values]
+        seconds = time.perf_counter() - begin
+        self.seconds_spent += seconds
+        self.seconds_per_member = seconds / count
+        return values
+
+
+def one_at_a_time(function):
+    """A function of a single row from one of its only member."""
+
+    def evaluate(rows):
+        return [value[None] for value in function([row[0] for row in rows])]
+
+    return evaluate
+
+
+class Evaluator:
+    """
+    Evaluates a function for members of one kind, with the width that is fastest.
+
+    Parameters
+    ----------
+    function
+        The function of one member.
+    members
+        What the members are.
+    devices
+        Where they are evaluated.
+    width
+        How many a device evaluates at once, or ``None`` to find out.
+    chunk
+        How many members are on the devices at once, or ``None`` for what fits.
+    """
+
+    def __init__(self, function, members: Members, devices, width, chunk):
+        self.members = members
+        self.devices = devices
+        self._lock = threading.Lock()
+        self._program = None
+        self._widths = [*WIDTHS] if width is None else [width]
+
+        def flat(rows):
+            value = function(*members.tree_from(rows))
+            outputs = Members.of(value, batched=False)
+            self.outputs = outputs
+            return outputs.rows_from(jax.tree.leaves(value), xp=jnp)
+
+        # Traced here once; whatever is compiled later finds it traced.
+        self._function = jax.jit(flat)
+        jax.eval_shape(
+            self._function,
+            [
+                jax.ShapeDtypeStruct((length,), dtype)
+                for dtype, length in members.lengths.items()
+            ],
+        )
+        memory = SHARE_OF_MEMORY * free_memory_from(devices)
+        needed = max(1, members.bytes + self.outputs.bytes)
+        self._capacity = int(np.clip(memory / needed, 1, WIDTHS[-1]))
+        if chunk is not None:
+            self._capacity = -(-chunk // len(devices))
+
+    def empty(self, count: int) -> list:
+        """Arrays for the values of as many members."""
+        return [
+            np.empty((count, length), dtype)
+            for dtype, length in self.outputs.lengths.items()
+        ]
+
+    def members_in(self, seconds: float) -> int:
+        """How many members to evaluate in one call that lasts as long."""
+        program = self._program
+        if program is None or program.seconds_per_member is None:
+            return len(self.devices) * self._widths[0]
+        most = program.capacity * program.total_devices
+        # Every device evaluates a multiple of the width.
+        least = program.width * program.total_devices
+        wanted = int(seconds / program.seconds_per_member) // least * least
+        return min(most, max(least, wanted))
+
+    def __call__(self, rows: list) -> list:
+        """The values of members: rows of numbers in, rows of numbers out."""
+        with self._lock:
+            if self._program is None:
+                self._program = self._program_of(self._widths.pop(0))
+            program = self._program
+            spent = program.seconds_spent > program.seconds_to_compile
+            if self._widths and spent:
+                following = self._widths[0]
+                if following > program.capacity:
+                    self._widths = []
+                elif len(rows[0]) >= following * len(self.devices):
+                    self._widths.pop(0)
+                    self._try(following, rows)
+            program = self._program
+        return program(rows)
+
+    def _try(self, width: int, rows: list):
+        """Let a larger width take over if it is faster."""
+        program, candidate = self._program, self._program_of(width)
+        if candidate.memory > SHARE_OF_MEMORY * free_memory_from(self.devices):
+            self._widths = []
+            return
+        candidate(rows)
+        times = []
+        for _ in range(2):
+            for each in (program, candidate):
+                each(rows)
+                times.append(each.seconds_per_member)
+        if min(times[1::2]) < FASTER * min(times[::2]):
+            self._program = candidate
+        else:
+            self._widths = []
+
+    def _program_of(self, width: int) -> Program:
+        return Program(
+            self._function,
+            self.members,
+            self.outputs,
+            self.devices,
+            width,
+            self._capacity,
+        )
+
+    @property
+    def description(self) -> str:
+        """The devices, and how many members each evaluates at once, for people."""
+        total, width = len(self.devices), self._program.width
+        devices = f"{total} {self.devices[0].device_kind} device{'s'[: total > 1]}"
+        return f"{width} member{'s'[: width > 1]} at once on each of {devices}"
+
+    def throughput(self, count: int, seconds: float) -> str:
+        """A line that says how fast members were evaluated."""
+        if not count:
+            return "0 members"
+        return (
+            f"{count} members in {seconds:.3g} s, {count / seconds:.3g} a second: "
+            f"{self.description}"
+        )

@@ -1,0 +1,224 @@
+"""
+Evaluating a function for every member of a batch, on all devices.
+"""
+
+import threading
+import time
+import warnings
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from autofit_patch._backend import too_late_for_all_cores
+from autofit_patch.batch import _processes
+from autofit_patch.batch._evaluator import Evaluator
+from autofit_patch.batch._instances import is_traced, size, take
+from autofit_patch.batch._members import Members
+from autofit_patch.batch._names import names
+
+#: What a call of the devices should last, in seconds: after it the progress bar moves on
+#: and a keyboard interrupt is noticed.
+SECONDS_PER_CALL = 0.5
+
+
+def map(function, **options) -> "BatchMap":
+    """
+    A function of batches from a function of one member, as ``jax.jit(jax.vmap(...))``
+    makes it, but in bounded memory and on every device. See :class:`BatchMap`.
+
+    Examples
+    --------
+    >>> values = batch.map(analysis.log_likelihood_function)(instances)
+    >>> values, gradients = batch.map(jax.value_and_grad(likelihood))(instances)
+    """
+    return BatchMap(function, **options)
+
+
+class BatchMap:
+    """
+    A function that is evaluated for every member of a batch.
+
+    The members are shared out over the devices (``jax.shard_map``), each of which goes
+    through its own one after another, or a few at a time. The function is traced once
+    and compiled once, for batches of any size: as many members as there are go into
+    arrays of a fixed size, and only these are evaluated.
+
+    Keep the object, as you would a jitted function: what was compiled stays with it.
+
+    Parameters
+    ----------
+    function
+        A function of one member (of one or more arguments, each a pytree) that JAX can
+        trace. It returns any pytree of arrays.
+    width
+        How many members a device evaluates at once, as a vectorised operation. Left out,
+        it begins with one. When as much time was spent with a width as it took to
+        compile, one eight times larger is compiled, and takes over if it is faster by
+        more than 10%; this is done until one is not. Rounding errors depend on the width.
+    chunk
+        How many members are on the devices at once. Left out, as many as take a quarter
+        of the free memory, up to 512 a device.
+    devices
+        The devices; all of this process by default.
+    on_error
+        What happens when the function fails for a member while it runs (in a callback to
+        Python): ``"nan"`` makes that member's values NaN, and warns; ``"raise"`` raises.
+    progress
+        Whether to show a progress bar; by default, in a terminal.
+    report
+        Whether to print how many members were evaluated in a second.
+    split_over_processes
+        Under ``jax.distributed``: whether all processes are given the same batch, of
+        which each evaluates its share and gets all values. Otherwise each has a batch of
+        its own, and gets the values of that.
+
+    Raises
+    ------
+    ValueError
+        If an option is not one of those above.
+    """
+
+    def __init__(
+        self,
+        function,
+        *,
+        width: int | None = None,
+        chunk: int | None = None,
+        devices=None,
+        on_error: str = "nan",
+        progress: bool | None = None,
+        report: bool = False,
+        split_over_processes: bool = True,
+    ):
+        if not callable(function):
+            raise TypeError(f"batch.map expected a function, and was given {function!r}")
+        for name, value in (("width", width), ("chunk", chunk)):
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise ValueError(f"{name} is a whole number above 0, not {value!r}")
+        if on_error not in ("nan", "raise"):
+            raise ValueError(f"on_error is 'nan' or 'raise', not {on_error!r}")
+        self.function = function
+        self.width = width
+        self.chunk = chunk
+        self.devices = None if devices is None else list(devices)
+        self.on_error = on_error
+        self.progress = progress
+        self.report = report
+        self.split_over_processes = split_over_processes
+        self._evaluators: dict[Members, Evaluator] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, *arguments):
+        """
+        Evaluate the function for every member.
+
+        Parameters
+        ----------
+        arguments
+            What the function takes, with an axis for the members in front of each leaf:
+            one batch of instances, most often.
+
+        Returns
+        -------
+        What the function returns, as NumPy arrays with an axis for the members in front.
+
+        Raises
+        ------
+        ValueError
+            If the leaves do not have the same number of members.
+        """
+        leaves = jax.tree.leaves(arguments)
+        if any(is_traced(leaf) for leaf in leaves):
+            raise TypeError(
+                "batch.map shares members out over devices from Python, so it cannot be "
+                "part of a function that JAX traces. Use jax.lax.map or jax.vmap there."
+            )
+        count = size(arguments)
+        members = Members.of(arguments, batched=True)
+        rows = members.rows_from([np.asarray(leaf) for leaf in leaves], (count,))
+        evaluator = self._evaluator_of(members)
+        if self.split_over_processes and jax.process_count() > 1:
+            values = _processes.evaluate(
+                rows, evaluator.outputs, lambda share: self._evaluate(evaluator, share)
+            )
+        else:
+            values = self._evaluate(evaluator, rows)
+        return evaluator.outputs.tree_from(values, (count,))
+
+    def _evaluator_of(self, members: Members) -> Evaluator:
+        """What evaluates members of this kind, made when the first batch of them comes."""
+        with self._lock:
+            if members not in self._evaluators:
+                devices = self.devices or jax.local_devices()
+                if self.devices is None and (reason := too_late_for_all_cores()):
+                    warnings.warn(reason, stacklevel=3)
+                self._evaluators[members] = Evaluator(
+                    self.function, members, devices, self.width, self.chunk
+                )
+            return self._evaluators[members]
+
+    def _evaluate(self, evaluator: Evaluator, rows: list) -> list:
+        """The rows of values of rows of members, in this process."""
+        count = len(rows[0])
+        values = evaluator.empty(count)
+        failures = {}
+        start_time = time.perf_counter()
+        hide = None if self.progress is None else not self.progress
+        with tqdm(total=count, disable=hide, unit=" members", leave=False) as bar:
+            start = 0
+            while start < count:
+                stop = min(count, start + evaluator.members_in(SECONDS_PER_CALL))
+                part = [array[start:stop] for array in rows]
+                try:
+                    results = evaluator(part)
+                except jax.errors.JaxRuntimeError as error:
+                    results, failed = self._one_by_one(evaluator, part, error)
+                    failures |= {start + i: error for i, error in failed.items()}
+                for array, result in zip(values, results, strict=True):
+                    array[start:stop] = result
+                bar.update(stop - start)
+                start = stop
+        if failures:
+            self._tell_of(failures, evaluator, rows)
+        if self.report:
+            print(evaluator.throughput(count, time.perf_counter() - start_time))
+        return values
+
+    def _one_by_one(self, evaluator: Evaluator, rows: list, error):
+        """The values of members some of which fail, and the errors of these."""
+        if "RESOURCE_EXHAUSTED" in str(error):
+            raise MemoryError(
+                f"{evaluator.description} do not fit into the memory of the device. Give "
+                "batch.map a smaller width or a smaller chunk."
+            ) from error
+        values, failed = evaluator.empty(len(rows[0])), {}
+        for index in range(len(rows[0])):
+            try:
+                results = evaluator([array[index : index + 1] for array in rows])
+            except jax.errors.JaxRuntimeError as error:
+                failed[index] = error
+                results = [np.nan] * len(values)
+            for array, result in zip(values, results, strict=True):
+                if index in failed and not np.issubdtype(array.dtype, np.inexact):
+                    raise failed[index]  # no value of this dtype says that there is none
+                array[index : index + 1] = result
+        return values, failed
+
+    def _tell_of(self, failures: dict, evaluator: Evaluator, rows: list):
+        """Raise or warn of the members that failed."""
+        index, error = next(iter(failures.items()))
+        if self.on_error == "raise" or len(failures) == len(rows[0]):
+            raise error
+        leaves = evaluator.members.tree_from(rows, (len(rows[0]),))
+        member = jax.tree.leaves(take(leaves, index))
+        described = ", ".join(
+            f"{name.removeprefix('[0].')} = {value}"
+            for name, value in zip(names(leaves), member, strict=True)
+            if not np.shape(value)
+        )
+        warnings.warn(
+            f"{len(failures)} of {len(rows[0])} members failed, and their values are "
+            f"NaN. The first is member {index} ({described}): {error}",
+            stacklevel=5,
+        )
