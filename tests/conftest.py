@@ -7,6 +7,9 @@ os.environ["XLA_FLAGS"] = (
     f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
 )
 
+# Two devices, as autofit_patch.batch makes of two cores, whatever is imported first.
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
+
 import autolens_patch  # noqa: E402, F401, I001  (first, as in a user's script)
 
 import json

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.extend.core import jaxpr_as_fun
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -59,18 +60,17 @@ class Program:
     def __init__(self, function, members, outputs, devices, width, capacity):
         self.width = width
         self.capacity = -(-capacity // width) * width
+        self.loops = self.capacity > width
         self.total_devices = len(devices)
         self.seconds_per_member = None
         self.seconds_spent = 0.0
+        self._counts = {}
         rows = self.capacity * self.total_devices
-        sharding = NamedSharding(Mesh(np.array(devices), "members"), P("members"))
+        self._sharding = NamedSharding(Mesh(np.array(devices), "members"), P("members"))
 
         def on_device(counts, arrays):
-            if width == 1:
-                evaluate = one_at_a_time(function)
-            else:
-                evaluate = jax.vmap(function)
-            if width == self.capacity:
+            evaluate = one_at_a_time(function) if width == 1 else jax.vmap(function)
+            if not self.loops:
                 return evaluate(arrays)
             values = [
                 jnp.zeros((self.capacity, length), dtype)
@@ -89,7 +89,7 @@ class Program:
 
         mapped = jax.shard_map(
             on_device,
-            mesh=sharding.mesh,
+            mesh=self._sharding.mesh,
             in_specs=P("members"),
             out_specs=P("members"),
             check_vma=False,
@@ -97,8 +97,8 @@ class Program:
         options = CPU_OPTIONS if devices[0].platform == "cpu" else {}
         jitted = jax.jit(
             mapped,
-            in_shardings=sharding,
-            out_shardings=sharding,
+            in_shardings=self._sharding,
+            out_shardings=self._sharding,
             compiler_options=options,
         )
         start = time.perf_counter()
@@ -117,6 +117,39 @@ class Program:
         analysis = self.compiled.memory_analysis()
         return analysis.temp_size_in_bytes if analysis else 0
 
+    def counts_from(self, count: int):
+        """How many of the members each device evaluates."""
+        each = -(-count // self.total_devices)
+        firsts = each * np.arange(self.total_devices)
+        return np.clip(count - firsts, 0, each).astype(np.int32)
+
+    def placed(self, array, counts):
+        """
+        Rows at the places where the devices look for them.
+
+        Places that are evaluated though no row is left for them hold the last row, which
+        evaluates as well as any.
+        """
+        if len(array) == self.capacity * self.total_devices:
+            return array
+        places = np.zeros(
+            (self.total_devices, self.capacity, array.shape[1]), array.dtype
+        )
+        start = 0
+        for place, count in zip(places, counts, strict=True):
+            place[:count] = array[start : start + count]
+            evaluated = -(-count // self.width) * self.width
+            place[count : evaluated if self.loops else self.capacity] = array[-1]
+            start += count
+        return places.reshape(-1, array.shape[1])
+
+    def on_devices(self, counts):
+        """The same on the devices, kept for the next batch of the size."""
+        key = counts.tobytes()
+        if key not in self._counts:
+            self._counts = {key: jax.device_put(counts, self._sharding)}
+        return self._counts[key]
+
     def __call__(self, rows: list) -> list:
         """
         The values of members, at most ``capacity`` a device.
@@ -128,27 +161,25 @@ class Program:
         """
         begin = time.perf_counter()
         count = len(rows[0])
-        each = -(-count // self.total_devices)
-        firsts = each * np.arange(self.total_devices)
-        counts = np.clip(count - firsts, 0, each).astype(np.int32)
-        if count < self.capacity * self.total_devices:
-            # What is not used holds the last member, which evaluates as well as any.
-            places = firsts[:, None] + np.minimum(np.arange(self.capacity), each - 1)
-            places = np.minimum(places.ravel(), count - 1)
-            rows = [array[places] for array in rows]
-        values = [np.asarray(array) for array in self.compiled(counts, rows)]
-        if count < self.capacity * self.total_devices:
-            used = np.concatenate(
-                [
-                    np.arange(device * self.capacity, device * self.capacity + held)
-                    for device, held in enumerate(counts)
-                ]
+        counts = self.counts_from(count)
+        arrays = [self.placed(array, counts) for array in rows]
+        results = self.compiled(self.on_devices(counts), arrays)
+        values = [
+            np.concatenate(
+                [part[:held] for part, held in zip(parts(r), counts, strict=True)]
             )
-            values = [array[used] for array in values]
+            for r in results
+        ]
         seconds = time.perf_counter() - begin
         self.seconds_spent += seconds
         self.seconds_per_member = seconds / count
         return values
+
+
+def parts(array) -> list:
+    """What each device holds of an array, in their order."""
+    shards = sorted(array.addressable_shards, key=lambda shard: shard.index[0].start or 0)
+    return [np.asarray(shard.data) for shard in shards]
 
 
 def one_at_a_time(function):
@@ -183,23 +214,26 @@ class Evaluator:
         self.devices = devices
         self._lock = threading.Lock()
         self._program = None
-        self._widths = [*WIDTHS] if width is None else [width]
+        self._first_width, *self._widths = [width] if width else WIDTHS
 
         def flat(rows):
-            value = function(*members.tree_from(rows))
-            outputs = Members.of(value, batched=False)
-            self.outputs = outputs
-            return outputs.rows_from(jax.tree.leaves(value), xp=jnp)
+            leaves, structure = jax.tree.flatten(function(*members.tree_from(rows)))
+            leaves = [jnp.asarray(leaf) for leaf in leaves]
+            self.outputs = Members(
+                structure,
+                [leaf.shape for leaf in leaves],
+                [leaf.dtype for leaf in leaves],
+            )
+            return self.outputs.rows_from(leaves, xp=jnp)
 
-        # Traced here once; whatever is compiled later finds it traced.
-        self._function = jax.jit(flat)
-        jax.eval_shape(
-            self._function,
+        # Traced here, once for all the programs that are compiled.
+        jaxpr = jax.make_jaxpr(flat)(
             [
                 jax.ShapeDtypeStruct((length,), dtype)
                 for dtype, length in members.lengths.items()
-            ],
+            ]
         )
+        self._function = lambda rows: jaxpr_as_fun(jaxpr)(*rows)
         memory = SHARE_OF_MEMORY * free_memory_from(devices)
         needed = max(1, members.bytes + self.outputs.bytes)
         self._capacity = int(np.clip(memory / needed, 1, WIDTHS[-1]))
@@ -217,29 +251,35 @@ class Evaluator:
         """How many members to evaluate in one call that lasts as long."""
         program = self._program
         if program is None or program.seconds_per_member is None:
-            return len(self.devices) * self._widths[0]
-        most = program.capacity * program.total_devices
+            return len(self.devices) * self._first_width
         # Every device evaluates a multiple of the width.
-        least = program.width * program.total_devices
+        least = len(self.devices) * program.width
         wanted = int(seconds / program.seconds_per_member) // least * least
-        return min(most, max(least, wanted))
+        if self._is_due(program):
+            wanted = max(wanted, len(self.devices) * self._widths[0])
+        return min(len(self.devices) * program.capacity, max(least, wanted))
 
     def __call__(self, rows: list) -> list:
         """The values of members: rows of numbers in, rows of numbers out."""
         with self._lock:
             if self._program is None:
-                self._program = self._program_of(self._widths.pop(0))
+                self._program = self._program_of(self._first_width)
             program = self._program
-            spent = program.seconds_spent > program.seconds_to_compile
-            if self._widths and spent:
-                following = self._widths[0]
-                if following > program.capacity:
-                    self._widths = []
-                elif len(rows[0]) >= following * len(self.devices):
-                    self._widths.pop(0)
-                    self._try(following, rows)
+            if self._is_due(program):
+                width = self._widths[0]
+                if len(rows[0]) >= width * len(self.devices):
+                    self._widths = self._widths[1:]
+                    self._try(width, rows)
             program = self._program
         return program(rows)
+
+    def _is_due(self, program: Program) -> bool:
+        """Whether it is time to try a larger width."""
+        return (
+            bool(self._widths)
+            and self._widths[0] <= program.capacity
+            and program.seconds_spent > program.seconds_to_compile
+        )
 
     def _try(self, width: int, rows: list):
         """Let a larger width take over if it is faster."""

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from autofit_patch._backend import too_late_for_all_cores
 from autofit_patch.batch import _processes
 from autofit_patch.batch._evaluator import Evaluator
-from autofit_patch.batch._instances import is_traced, size, take
+from autofit_patch.batch._instances import is_traced, size
 from autofit_patch.batch._members import Members
 from autofit_patch.batch._names import names
 
@@ -106,7 +106,7 @@ class BatchMap:
         self.progress = progress
         self.report = report
         self.split_over_processes = split_over_processes
-        self._evaluators: dict[Members, Evaluator] = {}
+        self._evaluators: dict[tuple, Evaluator] = {}
         self._lock = threading.Lock()
 
     def __call__(self, *arguments):
@@ -128,16 +128,22 @@ class BatchMap:
         ValueError
             If the leaves do not have the same number of members.
         """
-        leaves = jax.tree.leaves(arguments)
+        leaves, structure = jax.tree.flatten(arguments)
         if any(is_traced(leaf) for leaf in leaves):
             raise TypeError(
                 "batch.map shares members out over devices from Python, so it cannot be "
                 "part of a function that JAX traces. Use jax.lax.map or jax.vmap there."
             )
-        count = size(arguments)
-        members = Members.of(arguments, batched=True)
-        rows = members.rows_from([np.asarray(leaf) for leaf in leaves], (count,))
-        evaluator = self._evaluator_of(members)
+        leaves = [np.asarray(leaf) for leaf in leaves]
+        if not leaves or len({leaf.shape[:1] for leaf in leaves} | {()}) != 2:
+            size(arguments)  # says what is wrong
+        count = len(leaves[0])
+        evaluator = self._evaluator_of(
+            structure,
+            tuple(leaf.shape[1:] for leaf in leaves),
+            tuple(leaf.dtype for leaf in leaves),
+        )
+        rows = evaluator.members.rows_from(leaves, (count,))
         if self.split_over_processes and jax.process_count() > 1:
             values = _processes.evaluate(
                 rows, evaluator.outputs, lambda share: self._evaluate(evaluator, share)
@@ -146,17 +152,17 @@ class BatchMap:
             values = self._evaluate(evaluator, rows)
         return evaluator.outputs.tree_from(values, (count,))
 
-    def _evaluator_of(self, members: Members) -> Evaluator:
-        """What evaluates members of this kind, made when the first batch of them comes."""
+    def _evaluator_of(self, *kind) -> Evaluator:
+        """What evaluates members of a kind, made for the first batch of them."""
         with self._lock:
-            if members not in self._evaluators:
+            if kind not in self._evaluators:
                 devices = self.devices or jax.local_devices()
                 if self.devices is None and (reason := too_late_for_all_cores()):
                     warnings.warn(reason, stacklevel=3)
-                self._evaluators[members] = Evaluator(
-                    self.function, members, devices, self.width, self.chunk
+                self._evaluators[kind] = Evaluator(
+                    self.function, Members(*kind), devices, self.width, self.chunk
                 )
-            return self._evaluators[members]
+            return self._evaluators[kind]
 
     def _evaluate(self, evaluator: Evaluator, rows: list) -> list:
         """The rows of values of rows of members, in this process."""
@@ -165,7 +171,7 @@ class BatchMap:
         failures = {}
         start_time = time.perf_counter()
         hide = None if self.progress is None else not self.progress
-        with tqdm(total=count, disable=hide, unit=" members", leave=False) as bar:
+        with tqdm(total=count, disable=hide, unit=" members") as bar:
             start = 0
             while start < count:
                 stop = min(count, start + evaluator.members_in(SECONDS_PER_CALL))
@@ -210,15 +216,18 @@ class BatchMap:
         index, error = next(iter(failures.items()))
         if self.on_error == "raise" or len(failures) == len(rows[0]):
             raise error
-        leaves = evaluator.members.tree_from(rows, (len(rows[0]),))
-        member = jax.tree.leaves(take(leaves, index))
+        row = [array[index] for array in rows]
+        arguments = evaluator.members.tree_from(row)
+        member = arguments[0] if len(arguments) == 1 else arguments
         described = ", ".join(
-            f"{name.removeprefix('[0].')} = {value}"
-            for name, value in zip(names(leaves), member, strict=True)
+            f"{name} = {value}"
+            for name, value in zip(names(member), jax.tree.leaves(member), strict=True)
             if not np.shape(value)
         )
+        # The message is a traceback, and ends with what was raised.
+        last = str(error).strip().splitlines()[-1]
         warnings.warn(
             f"{len(failures)} of {len(rows[0])} members failed, and their values are "
-            f"NaN. The first is member {index} ({described}): {error}",
-            stacklevel=5,
+            f"NaN. The first is member {index} ({described}): {last}",
+            stacklevel=4,
         )

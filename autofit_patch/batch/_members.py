@@ -5,8 +5,9 @@ A batch goes to the devices as one array for each dtype, with one row a member, 
 than as one array for each leaf: moving an array has a cost of its own, whatever its size.
 """
 
+import math
+
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 
@@ -29,6 +30,7 @@ class Members:
         self.structure = structure
         self.shapes = tuple(map(tuple, shapes))
         self.dtypes = tuple(map(np.dtype, dtypes))
+        self.sizes = tuple(math.prod(shape) for shape in self.shapes)
         #: The positions of the leaves of each dtype.
         self.positions = {
             dtype: [i for i, other in enumerate(self.dtypes) if other == dtype]
@@ -36,29 +38,9 @@ class Members:
         }
         #: The length of a row of each dtype.
         self.lengths = {
-            dtype: sum(int(np.prod(self.shapes[i], dtype=int)) for i in positions)
+            dtype: sum(self.sizes[i] for i in positions)
             for dtype, positions in self.positions.items()
         }
-
-    @classmethod
-    def of(cls, tree, batched: bool) -> "Members":
-        """The members of a batch, or a single member."""
-        leaves, structure = jax.tree.flatten(tree)
-        return cls(
-            structure,
-            [np.shape(leaf)[1:] if batched else np.shape(leaf) for leaf in leaves],
-            [jnp.result_type(leaf) for leaf in leaves],
-        )
-
-    def __eq__(self, other):
-        return self.key == other.key
-
-    def __hash__(self):
-        return hash(self.key)
-
-    @property
-    def key(self):
-        return self.structure, self.shapes, self.dtypes
 
     @property
     def bytes(self) -> int:
@@ -80,12 +62,7 @@ class Members:
         """
         return [
             xp.concatenate(
-                [
-                    xp.reshape(xp.asarray(leaves[i], dtype=dtype), (*axis, -1))
-                    if self.shapes[i]
-                    else xp.asarray(leaves[i], dtype=dtype)[..., None]
-                    for i in positions
-                ],
+                [xp.reshape(leaves[i], (*axis, self.sizes[i])) for i in positions],
                 axis=-1,
             )
             for dtype, positions in self.positions.items()
@@ -97,7 +74,7 @@ class Members:
         for row, positions in zip(rows, self.positions.values(), strict=True):
             start = 0
             for i in positions:
-                stop = start + int(np.prod(self.shapes[i], dtype=int))
-                leaves[i] = row[..., start:stop].reshape(*axis, *self.shapes[i])
+                stop = start + self.sizes[i]
+                leaves[i] = row[..., start:stop].reshape((*axis, *self.shapes[i]))
                 start = stop
         return jax.tree.unflatten(self.structure, leaves)
