@@ -8,7 +8,8 @@ releases of jaxlib, and prints how many processes hung and the time per likeliho
     python benchmarks/cpu_hang.py --runs 20 --jaxlib 0.9.2 0.11.1 0.11.2
 
 It needs uv, which makes an environment for each release of jaxlib. In each round every
-flag is run once, so that all of them see the same state of the machine.
+flag is run once, so that all of them see the same state of the machine. The last row is
+`autofit_patch.batch.map` without any flag, one instance at a time and eight at once.
 """
 
 import argparse
@@ -33,10 +34,11 @@ FLAGS = {
     "concurrency_optimized_scheduler=false": (
         f"{NO_FLAG} --xla_cpu_enable_concurrency_optimized_scheduler=false"
     ),
+    "none, batch.map": NO_FLAG,
 }
 
 
-def likelihood_times(batch: int, repeats: int) -> dict:
+def likelihood_times(batch: int, repeats: int, mapped: bool) -> dict:
     """
     Seconds per likelihood in this process, of a vmapped batch and of single calls.
 
@@ -46,12 +48,15 @@ def likelihood_times(batch: int, repeats: int) -> dict:
         How many different instances are evaluated at once.
     repeats
         How many times.
+    mapped
+        Whether the batch goes through ``batch.map`` instead of ``jit(vmap(...))``.
     """
     import autolens_patch  # noqa: F401, I001
 
     import autolens as al
     import jax
     import jax.numpy as jnp
+    from autofit_patch.batch import map
 
     from jax_profiling.dataset import imaging_from
     from jax_profiling.instruments import INSTRUMENTS
@@ -67,6 +72,10 @@ def likelihood_times(batch: int, repeats: int) -> dict:
     likelihood = analysis.log_likelihood_function
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *instances)
     vmapped, single = jax.jit(jax.vmap(likelihood)), jax.jit(likelihood)
+    if mapped:
+        vmapped, eight = map(likelihood, width=1), map(likelihood, width=8)
+        for _ in range(repeats):
+            eight(stacked)
     jax.block_until_ready(single(instances[0]))
     jax.block_until_ready(vmapped(stacked))
     times = {"vmapped": [], "single": []}
@@ -92,18 +101,18 @@ def environment_with(jaxlib: str, folder: Path) -> Path:
     return python
 
 
-def run(python: Path, flags: str, timeout: float, cache: Path) -> dict | None:
+def run(python: Path, name: str, timeout: float, cache: Path) -> dict | None:
     """The times of one fresh process, or ``None`` if it hung."""
     environment = {
         **os.environ,
-        "XLA_FLAGS": flags,
+        "XLA_FLAGS": FLAGS[name],
         "JAX_PLATFORMS": "cpu",
         "JAX_COMPILATION_CACHE_DIR": str(cache),
         "PYTHONWARNINGS": "ignore",
     }
     with tempfile.TemporaryFile("w+") as output:
         process = psutil.Popen(
-            [str(python), __file__, "--child"], env=environment, stdout=output
+            [str(python), __file__, "--child", name], env=environment, stdout=output
         )
         try:
             wait(process, timeout)
@@ -152,10 +161,11 @@ def main():
     parser.add_argument("--jaxlib", nargs="+", default=["0.9.2", "0.11.1", "0.11.2"])
     parser.add_argument("--flags", nargs="+", default=[*FLAGS], choices=[*FLAGS])
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds a process")
-    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--child", choices=[*FLAGS], help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        print(json.dumps(likelihood_times(batch=8, repeats=5)))
+        mapped = options.child.endswith("batch.map")
+        print(json.dumps(likelihood_times(batch=8, repeats=5, mapped=mapped)))
         return
     print(
         f"{'jaxlib':8} {'flag':38} {'hangs':>7} {'vmap / none':>12} {'vmap / single':>14}"
@@ -168,7 +178,7 @@ def main():
                 for name in options.flags:
                     # Compiled once for all runs: hangs happen when it is executed.
                     cache = Path(folder) / f"cache {jaxlib} {name}"
-                    results[name].append(run(python, FLAGS[name], options.timeout, cache))
+                    results[name].append(run(python, name, options.timeout, cache))
                     last = results[name][-1]
                     print(jaxlib, name, last or "hung", file=sys.stderr, flush=True)
             print_rows(jaxlib, results)

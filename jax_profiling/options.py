@@ -24,7 +24,7 @@ def positive_integer(text: str) -> int:
 
 def parser_from(description: str, examples: str, output: Path) -> argparse.ArgumentParser:
     """
-    A parser with the options that every profiling script has.
+    A parser with the options that every script has.
 
     Parameters
     ----------
@@ -46,6 +46,25 @@ def parser_from(description: str, examples: str, output: Path) -> argparse.Argum
         help="the telescope whose imaging is fitted (default: hst)",
     )
     parser.add_argument(
+        "--output",
+        type=Path,
+        default=output,
+        metavar="FOLDER",
+        help="where the results are written (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="a small dataset and model, for continuous integration: under a minute",
+    )
+    return parser
+
+
+def add_timing_options(parser: argparse.ArgumentParser) -> None:
+    """
+    Adds the options of the scripts that time a likelihood.
+    """
+    parser.add_argument(
         "--batch",
         type=positive_integer,
         metavar="N",
@@ -57,19 +76,6 @@ def parser_from(description: str, examples: str, output: Path) -> argparse.Argum
         metavar="N",
         help="how many calls the steady state is timed over (default: 101; quick: 5)",
     )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=output,
-        metavar="FOLDER",
-        help="where the JSON and the PNG are written (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="a small dataset and model, for continuous integration: under a minute",
-    )
-    return parser
 
 
 def options_from(

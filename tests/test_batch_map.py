@@ -1,5 +1,6 @@
 """A mapped function gives what a plain loop gives, whatever the batch and the devices."""
 
+import os
 import threading
 import time
 
@@ -328,7 +329,7 @@ def test_what_is_no_batch_is_refused(instance):
 
 
 DEVICES = """
-import autolens_patch, json, jax, numpy as np
+import autofit_patch, json, jax, numpy as np
 from autofit_patch import batch
 mapped = batch.map(lambda x: (x["a"] * 2, x["a"].sum() + x["b"]))
 differences = []
@@ -350,43 +351,47 @@ def test_any_number_of_devices(count):
 
 CORES = """
 import json, os
-os.sched_setaffinity(0, [*os.sched_getaffinity(0)][:1]) if {one} else None
-import autolens_patch
+if {one_core}:
+    os.sched_setaffinity(0, [*os.sched_getaffinity(0)][:1])
+import autofit_patch
 {before}
 from autofit_patch import batch
 import jax, warnings
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     batch.map(lambda x: x)(jax.numpy.ones(1))
-print(json.dumps([len(jax.devices()), [str(w.message) for w in caught]]))
+print(json.dumps([len(jax.devices()), "".join(str(w.message) for w in caught)]))
 """
+CHOSEN = "os.environ['XLA_FLAGS'] = '--xla_force_host_platform_device_count=3'"
+TOO_LATE = "import jax; jax.numpy.ones(3)"
+cores = len(os.sched_getaffinity(0))
 
 
-def test_every_core_is_a_device():
-    code = "import os, json; print(json.dumps(len(os.sched_getaffinity(0))))"
-    cores = json_from_python(code)
-    unset = {"JAX_NUM_CPU_DEVICES": None}
-    assert json_from_python(CORES.format(one=False, before=""), **unset) == [cores, []]
-    assert json_from_python(CORES.format(one=True, before=""), **unset) == [1, []]
-    flag = (
-        "import os; os.environ['XLA_FLAGS'] = '--xla_force_host_platform_device_count=3'"
-    )
-    assert json_from_python(CORES.format(one=False, before=flag), **unset) == [3, []]
-
-
-@pytest.mark.skipif("len(__import__('os').sched_getaffinity(0)) == 1")
-def test_coming_too_late_for_every_core_is_said():
-    code = CORES.format(one=False, before="import jax; jax.numpy.ones(3)")
-    devices, messages = json_from_python(code, JAX_NUM_CPU_DEVICES=None)
-    assert devices == 1
-    (message,) = messages
-    assert "JAX_NUM_CPU_DEVICES=" in message
+@pytest.mark.parametrize(
+    "one_core, before, devices, message",
+    [
+        (False, "", cores, ""),
+        (True, "", 1, ""),
+        (False, CHOSEN, 3, ""),
+        pytest.param(
+            *(False, TOO_LATE, 1, f"JAX_NUM_CPU_DEVICES={cores}"),
+            marks=pytest.mark.skipif(cores == 1, reason="one core is all there is"),
+        ),
+    ],
+    ids=["all", "pinned to one", "chosen by flag", "too late"],
+)
+def test_every_core_is_a_device(one_core, before, devices, message):
+    code = CORES.format(one_core=one_core, before=before)
+    found, said = json_from_python(code, JAX_NUM_CPU_DEVICES=None)
+    assert found == devices
+    assert message in said
+    assert bool(message) == bool(said)
 
 
 def test_batched_fft_does_not_hang_without_the_flag():
     process = run_python(
         """
-        import autolens_patch, jax, numpy as np
+        import autofit_patch, jax, numpy as np
         from autofit_patch import batch
         import jax.numpy as jnp
 

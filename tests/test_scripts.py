@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 PROFILING = Path(__file__).parents[1] / "jax_profiling"
 MGE = PROFILING / "imaging" / "mge.py"
+SCAN = PROFILING / "imaging" / "scan.py"
 SIMULATOR = PROFILING / "simulators" / "imaging.py"
 
 
@@ -23,6 +25,20 @@ def run_script(script: Path, *arguments: str, cwd=None) -> subprocess.CompletedP
         text=True,
         timeout=500,
     )
+
+
+@pytest.fixture
+def stopped(capsys, monkeypatch):
+    """Run a script that only looks at its options, here: what it exits with and says."""
+
+    def run(script: Path, *arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", [str(script), *arguments])
+        with pytest.raises(SystemExit) as stop:
+            runpy.run_path(str(script), run_name="__main__")
+        said = capsys.readouterr()
+        return stop.value.code or 0, said.out, said.err
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -96,12 +112,14 @@ def test_change_against_an_earlier_run_is_printed(quick):
     assert "gaussians 5 -> 4" in text
 
 
-@pytest.mark.parametrize("script", [MGE, SIMULATOR], ids=["mge", "simulator"])
-def test_help_has_examples(script):
-    process = run_script(script, "--help")
-    assert process.returncode == 0
-    assert "example" in process.stdout
-    assert "--instrument" in process.stdout
+@pytest.mark.parametrize(
+    "script", [MGE, SCAN, SIMULATOR], ids=["mge", "scan", "simulator"]
+)
+def test_help_has_examples(stopped, script):
+    code, output, _ = stopped(script, "--help")
+    assert code == 0
+    assert "example" in output
+    assert "--instrument" in output
 
 
 @pytest.mark.parametrize(
@@ -116,11 +134,10 @@ def test_help_has_examples(script):
     ],
     ids=["instrument", "gaussians", "batch", "repeats", "quick", "output"],
 )
-def test_wrong_option_gets_a_one_line_error(arguments, message):
-    process = run_script(MGE, *arguments)
-    assert process.returncode == 2
-    assert message in process.stderr.splitlines()[-1]
-    assert "Traceback" not in process.stderr
+def test_wrong_option_gets_a_one_line_error(stopped, arguments, message):
+    code, _, error = stopped(MGE, *arguments)
+    assert code == 2
+    assert message in error.splitlines()[-1]
 
 
 def test_dataset_is_the_same_whenever_it_is_simulated(tmp_path):
@@ -170,3 +187,68 @@ def test_traces_are_counted():
     assert counted.traces == 1
     function(np.ones(3))
     assert counted.traces == 2
+
+
+RADIUS = "galaxies.lens.mass.einstein_radius"
+SHEAR = "galaxies.lens.shear.gamma_1"
+
+
+def scan_of(name: str, *ends: float, steps: int) -> list[str]:
+    start, stop = map(str, ends)
+    steps = ["--steps", str(steps)]
+    return ["--parameter", name, "--from", start, "--to", stop, *steps]
+
+
+def test_scan_writes_the_likelihoods_of_numpy(tmp_path):
+    import autolens as al
+    import pandas
+
+    from autofit_patch import batch
+    from jax_profiling.dataset import imaging_from
+    from jax_profiling.instruments import QUICK
+    from jax_profiling.model import mge_model_from, true_vector_from
+
+    ranges = [*scan_of(RADIUS, 1.5, 1.7, steps=3), *scan_of(SHEAR, 0.0, 0.1, steps=2)]
+    process = run_script(SCAN, "--quick", "--output", str(tmp_path), *ranges)
+    assert process.returncode == 0, process.stderr
+    assert "6 members in" in process.stdout
+    (figure,) = tmp_path.glob("*.png")
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert f"Wrote {figure}" in process.stdout
+
+    (path,) = tmp_path.glob("*.csv")
+    table = pandas.read_csv(path)
+    assert table[RADIUS].tolist() == pytest.approx([1.5, 1.5, 1.6, 1.6, 1.7, 1.7])
+    assert table[SHEAR].tolist() == pytest.approx([0.0, 0.1] * 3)
+    model = mge_model_from(total_gaussians=4)
+    truth = model.instance_from_vector(true_vector_from(model))
+    dataset = imaging_from(QUICK, PROFILING / "dataset" / "imaging")
+    analysis = al.AnalysisImaging(dataset=dataset, use_jax=False)
+    for _, row in table.iterrows():
+        member = batch.replace(truth, {name: row[name] for name in (RADIUS, SHEAR)})
+        expected = analysis.log_likelihood_function(member)
+        assert row["log_likelihood"] == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (scan_of("galaxies.lens.mass.radius", 1.0, 2.0, steps=3), RADIUS),
+        (["--parameter", RADIUS], "--parameter: 1, --from: 0, --to: 0, --steps: 0"),
+        ([], "one or two parameters are scanned"),
+        (2 * scan_of(RADIUS, 1.0, 2.0, steps=3), f"{RADIUS} is given twice"),
+        (scan_of(RADIUS, 1.0, 2.0, steps=0), "'0' is not a whole number above 0"),
+    ],
+    ids=["name", "ends", "nothing", "twice", "steps"],
+)
+def test_wrong_scan_is_named(stopped, arguments, message):
+    code, _, error = stopped(SCAN, *arguments)
+    assert code == 2
+    assert message in error
+
+
+def test_scan_lists_the_names(stopped):
+    code, output, _ = stopped(SCAN, "--list")
+    assert code == 0
+    assert f"{RADIUS} 1.6" in output.splitlines()
+    assert len(output.splitlines()) == 15

@@ -212,6 +212,7 @@ class Evaluator:
     def __init__(self, function, members: Members, devices, width, chunk):
         self.members = members
         self.devices = devices
+        self.seconds_compiling = 0.0
         self._lock = threading.Lock()
         self._program = None
         self._first_width, *self._widths = [width] if width else WIDTHS
@@ -283,23 +284,34 @@ class Evaluator:
 
     def _try(self, width: int, rows: list):
         """Let a larger width take over if it is faster."""
+        try:
+            faster = self._faster(width, rows)
+        except Exception:
+            # What cannot be vectorised, or does not fit, goes on as it did; and what is
+            # wrong with a member will be said then.
+            faster = None
+        if faster is None:
+            self._widths = ()
+        else:
+            self._program = faster
+
+    def _faster(self, width: int, rows: list) -> Program | None:
+        """A program with a larger width, if it is faster than the present one."""
         program, candidate = self._program, self._program_of(width)
         if candidate.memory > SHARE_OF_MEMORY * free_memory_from(self.devices):
-            self._widths = []
-            return
+            return None
         candidate(rows)
-        times = []
+        times = {program: [], candidate: []}
         for _ in range(2):
-            for each in (program, candidate):
+            for each in times:
                 each(rows)
-                times.append(each.seconds_per_member)
-        if min(times[1::2]) < FASTER * min(times[::2]):
-            self._program = candidate
-        else:
-            self._widths = []
+                times[each].append(each.seconds_per_member)
+        if min(times[candidate]) < FASTER * min(times[program]):
+            return candidate
+        return None
 
     def _program_of(self, width: int) -> Program:
-        return Program(
+        program = Program(
             self._function,
             self.members,
             self.outputs,
@@ -307,6 +319,8 @@ class Evaluator:
             width,
             self._capacity,
         )
+        self.seconds_compiling += program.seconds_to_compile
+        return program
 
     @property
     def description(self) -> str:
@@ -315,11 +329,12 @@ class Evaluator:
         devices = f"{total} {self.devices[0].device_kind} device{'s'[: total > 1]}"
         return f"{width} member{'s'[: width > 1]} at once on each of {devices}"
 
-    def throughput(self, count: int, seconds: float) -> str:
-        """A line that says how fast members were evaluated."""
+    def throughput(self, count: int, seconds: float, compiling: float) -> str:
+        """A line that says how fast members were evaluated, after how much compiling."""
         if not count:
             return "0 members"
+        after = f" (after {compiling:.3g} s of compiling)" if compiling else ""
         return (
-            f"{count} members in {seconds:.3g} s, {count / seconds:.3g} a second: "
+            f"{count} members in {seconds:.3g} s{after}, {count / seconds:.3g} a second: "
             f"{self.description}"
         )

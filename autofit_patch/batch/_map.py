@@ -128,6 +128,18 @@ class BatchMap:
         ValueError
             If the leaves do not have the same number of members.
         """
+        if not self.split_over_processes or jax.process_count() == 1:
+            evaluator, rows = self._prepared(arguments)
+            values = self._evaluate(evaluator, rows)
+        else:
+            evaluator, rows = _processes.together(lambda: self._prepared(arguments))
+            values = _processes.evaluate(
+                rows, lambda share: self._evaluate(evaluator, share)
+            )
+        return evaluator.outputs.tree_from(values, (len(rows[0]),))
+
+    def _prepared(self, arguments) -> tuple[Evaluator, list]:
+        """What evaluates the members of a batch, and the members as rows of numbers."""
         leaves, structure = jax.tree.flatten(arguments)
         if any(is_traced(leaf) for leaf in leaves):
             raise TypeError(
@@ -137,20 +149,12 @@ class BatchMap:
         leaves = [np.asarray(leaf) for leaf in leaves]
         if not leaves or len({leaf.shape[:1] for leaf in leaves} | {()}) != 2:
             size(arguments)  # says what is wrong
-        count = len(leaves[0])
         evaluator = self._evaluator_of(
             structure,
             tuple(leaf.shape[1:] for leaf in leaves),
             tuple(leaf.dtype for leaf in leaves),
         )
-        rows = evaluator.members.rows_from(leaves, (count,))
-        if self.split_over_processes and jax.process_count() > 1:
-            values = _processes.evaluate(
-                rows, evaluator.outputs, lambda share: self._evaluate(evaluator, share)
-            )
-        else:
-            values = self._evaluate(evaluator, rows)
-        return evaluator.outputs.tree_from(values, (count,))
+        return evaluator, evaluator.members.rows_from(leaves, leaves[0].shape[:1])
 
     def _evaluator_of(self, *kind) -> Evaluator:
         """What evaluates members of a kind, made for the first batch of them."""
@@ -169,7 +173,7 @@ class BatchMap:
         count = len(rows[0])
         values = evaluator.empty(count)
         failures = {}
-        start_time = time.perf_counter()
+        begin, compiled = time.perf_counter(), evaluator.seconds_compiling
         hide = None if self.progress is None else not self.progress
         with tqdm(total=count, disable=hide, unit=" members") as bar:
             start = 0
@@ -188,7 +192,9 @@ class BatchMap:
         if failures:
             self._tell_of(failures, evaluator, rows)
         if self.report:
-            print(evaluator.throughput(count, time.perf_counter() - start_time))
+            compiling = evaluator.seconds_compiling - compiled
+            seconds = time.perf_counter() - begin - compiling
+            print(evaluator.throughput(count, seconds, compiling))
         return values
 
     def _one_by_one(self, evaluator: Evaluator, rows: list, error):

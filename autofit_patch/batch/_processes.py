@@ -12,7 +12,7 @@ from jax.experimental.multihost_utils import process_allgather
 ROWS_PER_GATHERING = 4096
 
 
-def evaluate(rows: list, outputs, function) -> list:
+def evaluate(rows: list, function) -> list:
     """
     The values of a batch that every process has, of which each evaluates its share.
 
@@ -20,8 +20,6 @@ def evaluate(rows: list, outputs, function) -> list:
     ----------
     rows
         The members: one array of shape (n, length of a row) a dtype.
-    outputs
-        What the values of a member look like.
     function
         Evaluates rows of members in this process.
 
@@ -30,28 +28,53 @@ def evaluate(rows: list, outputs, function) -> list:
     ValueError
         If the processes were given different batches.
     RuntimeError
-        If evaluating failed in another process.
+        If evaluating failed in another process, or one was lost.
     """
-    count, total, here = len(rows[0]), jax.process_count(), jax.process_index()
     require_same_batch(rows)
-    each = -(-count // total)
-    share = slice(min(count, here * each), min(count, (here + 1) * each))
-    error = None
+    count = len(rows[0])
+    each = -(-count // jax.process_count())
+    first = min(count, jax.process_index() * each)
+    share = slice(first, min(count, first + each))
+    values = together(lambda: function([array[share] for array in rows]))
+    return [gathered(array, each, count) for array in values]
+
+
+def together(function):
+    """
+    What a function returns in this process, once it has returned in all of them.
+
+    Raises
+    ------
+    RuntimeError
+        If it raised an error in another process. All processes come by here, whatever
+        happened to them, so that none waits for one that has failed.
+    """
+    error = result = None
     try:
-        values = function([array[share] for array in rows])
+        result = function()
     except Exception as raised:
         error = raised
-    # All processes come by here, whatever happened to them: none waits in vain.
-    failed = process_allgather(np.array(error is not None))
+    failed = allgather(np.array(error is not None))
     if error is not None:
         raise error
     if failed.any():
         where = ", ".join(str(index) for index in np.flatnonzero(failed))
         raise RuntimeError(
-            f"evaluating the batch failed in process {where} of {total}, which has the "
-            f"error; this is process {here}"
+            f"the batch failed in process {where} of {jax.process_count()}, which has "
+            f"the error; this is process {jax.process_index()}"
         )
-    return [gathered(array, each, count) for array in values]
+    return result
+
+
+def allgather(array: np.ndarray) -> np.ndarray:
+    """The arrays of all processes, in their order."""
+    try:
+        return process_allgather(array)
+    except (ValueError, jax.errors.JaxRuntimeError) as error:
+        raise RuntimeError(
+            "another process of jax.distributed was lost, so this one "
+            f"({jax.process_index()} of {jax.process_count()}) cannot have all values"
+        ) from error
 
 
 def require_same_batch(rows: list):
@@ -60,7 +83,7 @@ def require_same_batch(rows: list):
     for array in rows:
         digest = zlib.crc32(np.ascontiguousarray(array).tobytes(), digest)
     mine = np.array([len(rows[0]), digest], dtype=np.int64)
-    everyone = process_allgather(mine)
+    everyone = allgather(mine)
     if (everyone != mine).any():
         sizes = ", ".join(str(size) for size in everyone[:, 0])
         raise ValueError(
@@ -83,13 +106,11 @@ def gathered(array: np.ndarray, each: int, count: int) -> np.ndarray:
     count
         How many there are.
     """
-    padded = np.zeros(
-        (-(-each // ROWS_PER_GATHERING) * ROWS_PER_GATHERING,) + array.shape[1:],
-        array.dtype,
-    )
+    total = -(-each // ROWS_PER_GATHERING) * ROWS_PER_GATHERING
+    padded = np.zeros((total, *array.shape[1:]), array.dtype)
     padded[: len(array)] = array
     parts = [
-        process_allgather(padded[start : start + ROWS_PER_GATHERING])
+        allgather(padded[start : start + ROWS_PER_GATHERING])
         for start in range(0, each, ROWS_PER_GATHERING)
     ]
     if not parts:

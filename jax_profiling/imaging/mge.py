@@ -61,7 +61,12 @@ from jax_profiling.checks import (
 )
 from jax_profiling.dataset import imaging_from
 from jax_profiling.model import mge_model_from, vectors_near_truth_from
-from jax_profiling.options import options_from, parser_from, positive_integer
+from jax_profiling.options import (
+    add_timing_options,
+    options_from,
+    parser_from,
+    positive_integer,
+)
 from jax_profiling.report import (
     environment_from,
     results_from,
@@ -89,6 +94,7 @@ parser = parser_from(
     ),
     output=FOLDER / "results" / "imaging",
 )
+add_timing_options(parser)
 parser.add_argument(
     "--gaussians",
     type=positive_integer,
