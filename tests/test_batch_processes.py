@@ -71,7 +71,7 @@ def test_every_process_has_all_values(run):
     [
         (
             "different",
-            ["the processes gave batch.map different batches", "members: 1, 1"],
+            ["processes gave batch.map different batches", "members: 1, 1"],
         ),
         ("tracing", ["an error while tracing", "the batch failed in process 1 of 2"]),
         ("failing", ["a host-side error", "the batch failed in process 1 of 2"]),

@@ -1,6 +1,6 @@
 """What does not go through JAX is as it was without the patch (rule 9)."""
 
-import json
+import textwrap
 
 import pytest
 from conftest import json_from_python
@@ -15,9 +15,13 @@ PROGRAM = """
     import autolens as al
     from autonerves.dictable import to_dict
 
-    {body}
+    results = dict()
+    for name, body in {bodies}.items():
+        variables = dict(globals())
+        exec(body, variables)
+        results[name] = variables["result"]
     assert ("autofit_patch" in sys.modules) == bool("{first}")
-    print(json.dumps(result, default=str, sort_keys=True))
+    print(json.dumps(results, default=str, sort_keys=True))
 """
 
 MODEL = """
@@ -118,21 +122,7 @@ BODIES = {
         type(af.Model(al.mp.Isothermal).instance_from_prior_medians()).__name__,
     ]
 """,
-}
-
-
-@pytest.mark.parametrize("name", BODIES)
-def test_is_unchanged_by_the_patch(name):
-    results = []
-    for first in ("import autolens_patch", ""):
-        body = BODIES[name] if "likelihood" in name else MODEL + BODIES[name]
-        results.append(json_from_python(PROGRAM.format(first=first, body=body)))
-    with_patch, without = results
-    assert json.dumps(with_patch) == json.dumps(without)
-
-
-def test_searches_get_the_same_exceptions():
-    body = """
+    "exceptions": """
     model = af.Collection(a=af.UniformPrior(0.0, 1.0), b=af.UniformPrior(0.0, 1.0))
     model.add_assertion(model.a < model.b)
     result = []
@@ -145,9 +135,24 @@ def test_searches_get_the_same_exceptions():
             result.append(call())
         except Exception as error:
             result.append([type(error).__name__, str(error)])
-    """
-    results = [
-        json_from_python(PROGRAM.format(first=first, body=body))
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def results():
+    """What the bodies give with the patch, and without."""
+    bodies = {
+        name: textwrap.dedent(body if "likelihood" in name else MODEL + body)
+        for name, body in BODIES.items()
+    }
+    return [
+        json_from_python(PROGRAM.format(first=first, bodies=bodies))
         for first in ("import autolens_patch", "")
     ]
-    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_is_unchanged_by_the_patch(results, name):
+    with_patch, without = (result[name] for result in results)
+    assert with_patch == without
