@@ -100,7 +100,7 @@ def test_quick_run_prints_a_table(quick):
 
 
 def test_change_against_an_earlier_run_is_printed(quick):
-    from jax_profiling.report import comparison_from
+    from jax_profiling.output import comparison_from
 
     results = results_in(quick[0])
     earlier = json.loads(json.dumps(results))

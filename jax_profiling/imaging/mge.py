@@ -67,7 +67,7 @@ from jax_profiling.options import (
     parser_from,
     positive_integer,
 )
-from jax_profiling.report import (
+from jax_profiling.output import (
     environment_from,
     results_from,
     summary_from,
