@@ -36,6 +36,11 @@ CACHES.add("_dist_cache")
 
 CONCRETE_ARGUMENTS.update(
     **{"MaternSparse.nu": "only one value of it is implemented, which is checked"},
+    **{
+        f"{name}.{number}": "NumPy evaluates the cosmology when the profile is made"
+        for name in ("dPIEMass", "dPIEMassSph")
+        for number in ("H0", "Om0")
+    },
     cosmology="one model of the Universe is behind every object of an analysis",
     Neff="the number of neutrino species is made an integer from it",
     bandwidth="the mesh makes a Python float of it",

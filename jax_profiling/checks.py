@@ -19,7 +19,9 @@ GRADIENT_ATOL = 1e-6
 STEPS = (4e-4, 1e-4, 2.5e-5, 6.25e-6)
 
 
-def assert_close(actual, desired, what: str, atol: float | None = None) -> None:
+def assert_close(
+    actual, desired, what: str, atol: float | None = None, scale=1.0
+) -> None:
     """
     Raises an error unless two results agree to `RTOL`.
 
@@ -33,12 +35,15 @@ def assert_close(actual, desired, what: str, atol: float | None = None) -> None:
         The absolute difference that counts as equal whatever the relative one is. Left
         out, it is a thousandth of `RTOL` times the largest entry: the rounding errors
         of a convolution.
+    scale
+        What both are multiplied by first: inverse uncertainties, for example.
 
     Raises
     ------
     AssertionError
         If any entry differs by more.
     """
+    actual, desired = np.asarray(actual) * scale, np.asarray(desired) * scale
     if atol is None:
         atol = 1e-3 * RTOL * np.max(np.abs(desired))
     np.testing.assert_allclose(

@@ -20,7 +20,12 @@ JITTER = {
     "einstein_radius": 0.005,
     "gamma_1": 0.005,
     "gamma_2": 0.005,
+    "coefficient": 0.1,
 }
+
+# What the truth, a galaxy of light profiles, does not have: how strongly a reconstructed
+# source is smoothed.
+REGULARIZATION_COEFFICIENT = 1.0
 
 
 def mge_model_from(total_gaussians: int) -> af.Collection:
@@ -37,6 +42,45 @@ def mge_model_from(total_gaussians: int) -> af.Collection:
     total_gaussians
         The number of Gaussians in each of the two galaxies.
     """
+    source = af.Model(
+        al.Galaxy,
+        redshift=1.0,
+        bulge=al.model_util.mge_model_from(
+            mask_radius=SOURCE_RADIUS, total_gaussians=total_gaussians
+        ),
+    )
+    return lens_model_from(total_gaussians, source)
+
+
+def pixelized_model_from(
+    total_gaussians: int, mesh, regularization: type
+) -> af.Collection:
+    """
+    The same lens galaxy, and a source galaxy that is reconstructed on a mesh.
+
+    All of the 11 parameters of the lens are free, and those of the regularization.
+
+    Parameters
+    ----------
+    total_gaussians
+        The number of Gaussians of the lens galaxy.
+    mesh
+        The mesh.
+    regularization
+        The class of the regularization.
+    """
+    source = af.Model(
+        al.Galaxy,
+        redshift=1.0,
+        pixelization=af.Model(
+            al.Pixelization, mesh=mesh, regularization=af.Model(regularization)
+        ),
+    )
+    return lens_model_from(total_gaussians, source)
+
+
+def lens_model_from(total_gaussians: int, source: af.Model) -> af.Collection:
+    """The model of the lens galaxy in front of a source."""
     lens = af.Model(
         al.Galaxy,
         redshift=0.5,
@@ -45,13 +89,6 @@ def mge_model_from(total_gaussians: int) -> af.Collection:
         ),
         mass=al.mp.Isothermal,
         shear=al.mp.ExternalShear,
-    )
-    source = af.Model(
-        al.Galaxy,
-        redshift=1.0,
-        bulge=al.model_util.mge_model_from(
-            mask_radius=SOURCE_RADIUS, total_gaussians=total_gaussians
-        ),
     )
     return af.Collection(galaxies=af.Collection(lens=lens, source=source))
 
@@ -71,6 +108,9 @@ def true_vector_from(model: af.Collection) -> np.ndarray:
 
     values = []
     for _, galaxy, profile, *_, attribute, name in _long_paths_from(model):
+        if profile == "pixelization":
+            values.append(REGULARIZATION_COEFFICIENT)
+            continue
         value = getattr(getattr(galaxies[galaxy], profile), attribute)
         if isinstance(value, tuple):
             value = value[int(name.removeprefix(f"{attribute}_"))]

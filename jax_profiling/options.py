@@ -22,7 +22,9 @@ def positive_integer(text: str) -> int:
     return int(text)
 
 
-def parser_from(description: str, examples: str, output: Path) -> argparse.ArgumentParser:
+def parser_from(
+    description: str, examples: str, output: Path, instrument: str = "hst"
+) -> argparse.ArgumentParser:
     """
     A parser with the options that every script has.
 
@@ -34,6 +36,8 @@ def parser_from(description: str, examples: str, output: Path) -> argparse.Argum
         Command lines, one a line, which `--help` ends with.
     output
         The default folder of the results.
+    instrument
+        The default instrument.
     """
     parser = argparse.ArgumentParser(
         description=description,
@@ -43,8 +47,9 @@ def parser_from(description: str, examples: str, output: Path) -> argparse.Argum
     parser.add_argument(
         "--instrument",
         choices=INSTRUMENTS,
-        help="the telescope whose imaging is fitted (default: hst)",
+        help=f"the telescope whose imaging is fitted (default: {instrument})",
     )
+    parser.set_defaults(default_instrument=instrument)
     parser.add_argument(
         "--output",
         type=Path,
@@ -60,22 +65,55 @@ def parser_from(description: str, examples: str, output: Path) -> argparse.Argum
     return parser
 
 
-def add_timing_options(parser: argparse.ArgumentParser) -> None:
+def add_timing_options(parser: argparse.ArgumentParser, batch: int, repeats: int) -> None:
     """
     Adds the options of the scripts that time a likelihood.
+
+    Parameters
+    ----------
+    parser
+        A parser made by `parser_from`.
+    batch, repeats
+        How many instances a batch has, and how many calls are timed, by default.
     """
     parser.add_argument(
         "--batch",
         type=positive_integer,
         metavar="N",
-        help="how many instances the batched likelihood takes (default: 8; quick: 3)",
+        help=f"how many instances a batch has (default: {batch}; quick: 3)",
     )
     parser.add_argument(
         "--repeats",
         type=positive_integer,
         metavar="N",
-        help="how many calls the steady state is timed over (default: 101; quick: 5)",
+        help=f"how many calls are timed (default: {repeats}; quick: 5)",
     )
+    parser.add_argument(
+        "--compilations",
+        type=positive_integer,
+        metavar="N",
+        help="how often the whole likelihood is compiled (default: 4; quick: 1)",
+    )
+    parser.add_argument(
+        "--trace",
+        type=Path,
+        metavar="FOLDER",
+        help="write a profile of compiling the likelihood and of one call, which "
+        "Perfetto and TensorBoard open",
+    )
+    parser.add_argument(
+        "--memory",
+        action="store_true",
+        help="report the peak memory after each step, of the process and of a GPU",
+    )
+    parser.add_argument(
+        "--explain",
+        action="store_true",
+        help="let JAX log what it compiles, and why it traces a function again",
+    )
+    timing = {"batch": batch, "repeats": repeats, "compilations": 4}
+    quick = {"batch": 3, "repeats": 5, "compilations": 1}
+    parser.set_defaults(timing_defaults=timing, timing_quick_defaults=quick)
 
 
 def options_from(
@@ -101,7 +139,9 @@ def options_from(
     if options.output.exists() and not options.output.is_dir():
         parser.error(f"argument --output: {options.output} is not a folder")
 
-    instrument = options.instrument or "hst"
+    defaults = defaults | getattr(options, "timing_defaults", {})
+    quick_defaults = quick_defaults | getattr(options, "timing_quick_defaults", {})
+    instrument = options.instrument or options.default_instrument
     options.instrument = QUICK if options.quick else INSTRUMENTS[instrument]
 
     for name, value in (quick_defaults if options.quick else defaults).items():

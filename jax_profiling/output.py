@@ -13,6 +13,12 @@ from pathlib import Path
 import jax
 from matplotlib.figure import Figure
 
+from jax_profiling.compare import (
+    JUDGED,
+    comparison_from,
+    differences_from,
+    table_from,
+)
 from jax_profiling.timing import TIMINGS, Profile, Timing
 
 LIBRARIES = (
@@ -98,10 +104,24 @@ def results_from(
     }
 
 
-def summary_from(profiles: list[Profile]) -> str:
+def summary_from(
+    profiles: list[Profile],
+    compilation: dict | None = None,
+    peak_memory: dict | None = None,
+    **_,
+) -> str:
     """
     A table of every step, and of each way of calling it; medians, and for the steady
-    state the interquartile range.
+    state the interquartile range. Under it, where the time before the first result goes.
+
+    Parameters
+    ----------
+    profiles
+        The profile of every step.
+    compilation
+        From `compilation_from`, if it was asked for.
+    peak_memory
+        The peak memory after each step, in bytes, if it was asked for.
     """
     lines = [
         f"{'step':<26}{'way':<8}{'lower':>10}{'compile':>10}{'first call':>12}"
@@ -111,13 +131,13 @@ def summary_from(profiles: list[Profile]) -> str:
         name = profile.name
         for way, timing in profile.timings.items():
             lower, upper = timing.quartiles("steady_state")
-            spread = f"({_time_from(lower)} - {_time_from(upper)})"
+            spread = f"({time_from(lower)} - {time_from(upper)})"
             lines.append(
                 f"{name:<26}{way:<8}"
-                f"{_time_from(timing.median('lower')):>10}"
-                f"{_time_from(timing.median('compile')):>10}"
-                f"{_time_from(timing.median('first_call')):>12}"
-                f"{_time_from(timing.median('steady_state')):>14}  {spread:<20}"
+                f"{time_from(timing.median('lower')):>10}"
+                f"{time_from(timing.median('compile')):>10}"
+                f"{time_from(timing.median('first_call')):>12}"
+                f"{time_from(timing.median('steady_state')):>14}  {spread:<20}"
                 f"{sum(timing.memory.values()) / 2**20:>7.1f} MB{timing.traces:>8}"
             )
             name = ""
@@ -131,35 +151,17 @@ def summary_from(profiles: list[Profile]) -> str:
         "Medians. ratio: pytree / flat; memory: arguments, outputs and temporaries; "
         "traces: over all calls."
     )
-    return "\n".join(lines)
-
-
-def comparison_from(results: dict, earlier: dict) -> str:
-    """
-    How every pytree / flat ratio changed since an earlier run.
-
-    Parameters
-    ----------
-    results, earlier
-        Both as made by `results_from`; steps that only one of them has are left out.
-    """
-    lines = [f"Ratios (pytree / flat), {earlier['date']} -> this run:"]
-    changed = [
-        f"{option} {earlier['configuration'].get(option)} -> {value}"
-        for option, value in results["configuration"].items()
-        if earlier["configuration"].get(option) != value
-    ]
-    if changed:
-        lines.append(f"  with another configuration: {', '.join(changed)}")
-
-    for step, entry in results["steps"].items():
-        before = earlier["steps"].get(step, {}).get("ratios")
-        if "ratios" in entry and before:
-            changes = "   ".join(
-                f"{HEADINGS[name]} {before[name]:.3f} -> {entry['ratios'][name]:.3f}"
-                for name in TIMINGS
-            )
-            lines.append(f"  {step:<26}{changes}")
+    headings = {
+        "stages": "the likelihood, by the stages of JAX",
+        "tracing": "tracing it, by whose code runs (slowed by Python's profiler)",
+        "compiling": "compiling it, by the phases of XLA, which contain one another",
+    }
+    for name, seconds in (compilation or {}).items():
+        lines.append(f"\nWhere the time goes: {headings[name]}")
+        lines += [f"  {what:<50}{time_from(s):>10}" for what, s in seconds.items()]
+    if peak_memory:
+        lines.append("\nPeak memory of the process so far")
+        lines += [f"  {what:<50}{n / 2**20:>7.0f} MB" for what, n in peak_memory.items()]
     return "\n".join(lines)
 
 
@@ -189,7 +191,10 @@ def write_from(
     json_path, png_path = folder / f"{stem}.json", folder / f"{stem}.png"
 
     if json_path.exists():
-        print(comparison_from(results, json.loads(json_path.read_text())))
+        earlier = json.loads(json_path.read_text())
+        print(f"Since {earlier['date']}:")
+        print("\n".join(differences_from(earlier, results)))
+        print(table_from(comparison_from(earlier, results), JUDGED))
 
     json_path.write_text(json.dumps(results, indent=2) + "\n")
     title = f"{name}, {instrument}, {results['environment']['device']}"
@@ -221,7 +226,7 @@ def figure_from(profiles: list[Profile], title: str) -> Figure:
                     color=COLOURS[way],
                     ecolor="black",
                 )
-                panel.text(1.15 * upper, y, _time_from(median), va="center", fontsize=8)
+                panel.text(1.15 * upper, y, time_from(median), va="center", fontsize=8)
         panel.set_xscale("log")
         # Room for the labels at the ends of the longest bars.
         panel.set_xlim(right=5.0 * panel.get_xlim()[1])
@@ -253,7 +258,7 @@ def _entry_from(timing: Timing) -> dict:
     return {**entry, "memory": timing.memory, "traces": timing.traces}
 
 
-def _time_from(seconds: float) -> str:
+def time_from(seconds: float) -> str:
     """A time with the unit that suits it: `"3.42 s"`, `"12.9 ms"`, `"85 us"`."""
     for unit, scale in (("s", 1.0), ("ms", 1e-3)):
         # From here up, three digits round to the larger unit.

@@ -122,10 +122,23 @@ class Timing:
 class Profile:
     """
     The timings of one step of the likelihood, by the way it is called.
+
+    Attributes
+    ----------
+    name
+        What the step is called.
+    ways
+        By name, the function that does the step and its inputs.
+    timings
+        By the same names, what was measured.
     """
 
     name: str
-    timings: dict[str, Timing]
+    ways: dict[str, tuple[Callable, Sequence[tuple]]]
+    timings: dict[str, Timing] = field(init=False)
+
+    def __post_init__(self):
+        self.timings = {way: Timing() for way in self.ways}
 
     def __call__(self, *arguments):
         """Calls the jitted function of the first way."""
@@ -149,6 +162,7 @@ def profile_from(
     repeats: int,
     compilations: int = 1,
     lowerings: int = 0,
+    trace_first: bool = True,
 ) -> Profile:
     """
     Profiles a step of the likelihood.
@@ -166,16 +180,20 @@ def profile_from(
         The number of samples of lowering, compiling and the first call.
     lowerings
         The number of samples of lowering that are taken besides.
+    trace_first
+        Whether a trace that is not measured comes first, as it must for the first
+        samples of two ways to be comparable.
     """
     print(f"  {name} ...", flush=True)
 
     # The first trace in a process also traces JAX's own helpers (`jnp.where` and its
     # like), which every later trace finds done. Whichever way came first would pay for
     # both, so a trace which is not measured comes before them.
-    function, inputs = next(reversed(ways.values()))
-    jax.jit(CountTraces(function)).trace(*inputs[0])
+    if trace_first:
+        function, inputs = next(reversed(ways.values()))
+        jax.jit(CountTraces(function)).trace(*inputs[0])
 
-    profile = Profile(name, {way: Timing() for way in ways})
+    profile = Profile(name, ways)
     for sample in progress_from(range(lowerings), "lowering"):
         for way in _in_turn(ways, sample):
             function, inputs = ways[way]

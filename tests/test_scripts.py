@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jax_profiling.run_all import SCRIPTS
+
 PROFILING = Path(__file__).parents[1] / "jax_profiling"
 MGE = PROFILING / "imaging" / "mge.py"
 SCAN = PROFILING / "imaging" / "scan.py"
@@ -41,79 +43,100 @@ def stopped(capsys, monkeypatch):
     return run
 
 
-@pytest.fixture(scope="module")
-def quick(tmp_path_factory):
-    """A quick run, into a folder that holds an earlier result, from another folder."""
-    folder = tmp_path_factory.mktemp("results")
-    process = run_script(
-        MGE, "--quick", "--repeats", "2", "--output", str(folder), cwd=folder
+@pytest.mark.parametrize(
+    "name, parameters, steps",
+    [("mge", 15, 11), ("pixelization", 12, 16), ("delaunay", 12, 16)],
+    ids=["mge", "pixelization", "delaunay"],
+)
+def test_quick_run_measures_every_step_and_equals_numpy(
+    name, parameters, steps, tmp_path
+):
+    # One test a script, since running it is what takes long.
+    process = subprocess.run(
+        [sys.executable, "-m", "jax_profiling.run_all", "--quick", "--output", tmp_path]
+        + ["--scripts", f"imaging/{name}.py"],
+        cwd=tmp_path,
+        # Without any optimization XLA makes a gradient of a mesh NaN.
+        env={
+            **os.environ,
+            "PYTHONWARNINGS": "ignore",
+            "XLA_FLAGS": "--xla_backend_optimization_level=1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=500,
     )
     assert process.returncode == 0, process.stderr
-    return folder, process.stdout
+    (path,) = (tmp_path / "imaging").glob(f"{name}_quick_*.json")
+    results = json.loads(path.read_text())
 
-
-def results_in(folder: Path) -> dict:
-    (path,) = folder.glob("mge_quick_*.json")
-    return json.loads(path.read_text())
-
-
-def test_quick_run_writes_json_and_figure(quick):
-    folder, output = quick
-    results = results_in(folder)
-    assert results["configuration"]["free_parameters"] == 15
-    assert {"jax", "jaxlib", "autolens"} <= results["environment"]["versions"].keys()
-    (figure,) = folder.glob("mge_quick_*.png")
+    figure = path.with_suffix(".png")
     assert figure.read_bytes().startswith(b"\x89PNG")
-    assert f"Wrote {figure}" in output
+    for text in (f"Wrote {figure}", "full likelihood", "ratio", "einstein_radius"):
+        assert text in process.stdout
+    assert {"jax", "jaxlib", "autolens"} <= results["environment"]["versions"].keys()
 
+    assert len(results["steps"]) == steps
+    timings = {"lower", "compile", "first_call", "steady_state"}
+    for step in ("full likelihood", "vmap of 3", "ray-tracing", "blurred mapping matrix"):
+        assert results["steps"][step]["ratios"].keys() == timings
+    for step in results["steps"].values():
+        for way in step.keys() - {"ratios"}:
+            assert step[way]["traces"] == 1
+            assert step[way]["steady_state"]["median"] > 0.0
+            assert step[way]["memory"]["arguments"] > 0
 
-def test_quick_run_times_every_step_of_the_likelihood(quick):
-    steps = results_in(quick[0])["steps"]
-    assert len(steps) == 11
-    for name in ("full likelihood", "vmap of 3", "value and gradient", "ray-tracing"):
-        assert steps[name]["ratios"].keys() == {
-            *("lower", "compile", "first_call", "steady_state")
-        }
-        for way in ("pytree", "flat"):
-            assert steps[name][way]["traces"] == 1
-            assert steps[name][way]["steady_state"]["median"] > 0.0
-            assert steps[name][way]["memory"]["temporaries"] > 0
-
-
-def test_quick_run_has_the_likelihood_and_gradient_of_numpy(quick):
-    results = results_in(quick[0])
     likelihoods = results["log_likelihoods"]
     for way in ("pytree", "flat", "vmap"):
         np.testing.assert_allclose(likelihoods[way], likelihoods["numpy"], rtol=1e-6)
     assert len(set(likelihoods["numpy"])) == 3
-    assert ".galaxies.lens.mass.einstein_radius" in results["gradient"]
-    assert len(results["gradient"]) == 15
+    assert results["configuration"]["free_parameters"] == parameters
+    assert len(results["gradient"]) == parameters
     for entry in results["gradient"].values():
         assert entry["gradient"] == pytest.approx(
             entry["finite_difference"], rel=1e-3, abs=1e-6
         )
 
 
-def test_quick_run_prints_a_table(quick):
-    for word in ("full likelihood", "pytree", "flat", "ratio", "einstein_radius"):
-        assert word in quick[1]
+def test_change_against_an_earlier_run_is_printed(tmp_path, capsys):
+    from jax_profiling.output import write_from
+
+    (path,) = (PROFILING / "results" / "imaging").glob("mge_hst_*.json")
+    results = json.loads(path.read_text())
+    results["configuration"]["gaussians"] = 5
+    (tmp_path / path.name).write_text(json.dumps(results))
+    results["configuration"]["gaussians"] = 20
+    for quantity in ("median", "quartiles"):
+        entry = results["steps"]["full likelihood"]["pytree"]["steady_state"]
+        entry[quantity] = (2.0 * np.array(entry[quantity])).tolist()
+    write_from(results, [], folder=tmp_path, name="mge")
+    said = capsys.readouterr().out
+    assert "gaussians: 5 -> 20" in said
+    (line,) = (
+        line for line in said.splitlines() if line.startswith("full likelihood  p")
+    )
+    assert " 2.000 [" in line
 
 
-def test_change_against_an_earlier_run_is_printed(quick):
-    from jax_profiling.output import comparison_from
-
-    results = results_in(quick[0])
-    earlier = json.loads(json.dumps(results))
-    earlier["steps"]["full likelihood"]["ratios"]["lower"] = 1.25
-    earlier["configuration"]["gaussians"] = 5
-    text = comparison_from(results, earlier)
-    now = results["steps"]["full likelihood"]["ratios"]["lower"]
-    assert f"lower 1.250 -> {now:.3f}" in text
-    assert "gaussians 5 -> 4" in text
+def test_run_all_names_the_scripts_that_failed(tmp_path):
+    output = tmp_path / "results"
+    output.mkdir()
+    (output / "imaging").write_text("this is no folder")
+    process = subprocess.run(
+        [sys.executable, "-m", "jax_profiling.run_all", "--output", output]
+        + ["--scripts", "imaging/mge.py"],
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    assert process.returncode == 1
+    assert "These ended with an error: imaging/mge.py" in process.stderr
 
 
 @pytest.mark.parametrize(
-    "script", [MGE, SCAN, SIMULATOR], ids=["mge", "scan", "simulator"]
+    "script",
+    [*(PROFILING / script for script in SCRIPTS), SCAN, SIMULATOR],
+    ids=lambda script: script.stem,
 )
 def test_help_has_examples(stopped, script):
     code, output, _ = stopped(script, "--help")
@@ -131,8 +154,17 @@ def test_help_has_examples(stopped, script):
         (["--repeats", "-1"], "'-1' is not a whole number above 0"),
         (["--quick", "--instrument", "ao"], "leave out --instrument"),
         (["--output", str(MGE)], "is not a folder"),
+        (["--compilations", "0"], "'0' is not a whole number above 0"),
     ],
-    ids=["instrument", "gaussians", "batch", "repeats", "quick", "output"],
+    ids=[
+        "instrument",
+        "gaussians",
+        "batch",
+        "repeats",
+        "quick",
+        "output",
+        "compilations",
+    ],
 )
 def test_wrong_option_gets_a_one_line_error(stopped, arguments, message):
     code, _, error = stopped(MGE, *arguments)

@@ -1,0 +1,186 @@
+"""
+What a million likelihoods cost on 1, 8 and 64 devices.
+
+    python docs/scaling.py
+
+Measures, on the devices of this machine, what a likelihood, its compilation, the host's
+work for a member and the gathering of values between processes cost, and writes
+`docs/scaling.md` from them. Run it on a GPU for that GPU's page.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent
+TOTAL = 1_000_000
+DEVICES = (1, 8, 64)
+FASTER = (1, 10, 100, 1000)
+
+
+def seconds_of(function, calls: int) -> float:
+    """The median time of a call, in seconds."""
+    times = []
+    for _ in range(calls):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def costs() -> dict:
+    """What is measured in one process; times in seconds."""
+    import autolens_patch  # noqa: F401, I001
+
+    import autolens as al
+    import jax
+    import numpy as np
+
+    from autofit_patch import batch
+    from jax_profiling.dataset import imaging_from
+    from jax_profiling.instruments import INSTRUMENTS
+    from jax_profiling.model import mge_model_from, vectors_near_truth_from
+    from jax_profiling.output import environment_from
+
+    jax.config.update("jax_enable_compilation_cache", False)
+    folder = DOCS.parent / "jax_profiling" / "dataset" / "imaging"
+    dataset = imaging_from(INSTRUMENTS["hst"], folder)
+    model = mge_model_from(total_gaussians=20)
+    analysis = al.AnalysisImaging(dataset=dataset, use_jax=True)
+    members = 128 * len(jax.devices())
+    instances = batch.instances_from(
+        model, np.array(vectors_near_truth_from(model, members))
+    )
+    likelihood = batch.map(analysis.log_likelihood_function, progress=False)
+    start = time.perf_counter()
+    likelihood(batch.take(instances, slice(1)))
+    compiling = time.perf_counter() - start
+    for _ in range(5):  # until it has found out how many at once are fastest
+        likelihood(instances)
+    seconds = seconds_of(lambda: likelihood(instances), 5)
+
+    many = batch.instances_from(model, np.zeros((100_000, model.prior_count)))
+    trivial = batch.map(lambda instance: instance.galaxies.lens.mass.einstein_radius)
+    trivial(many)
+    return {
+        "device": environment_from()["device"],
+        "devices": len(jax.devices()),
+        "compiling": compiling,
+        "likelihood": seconds / members * len(jax.devices()),
+        "host": seconds_of(lambda: trivial(many), 5) / 100_000,
+        "parameters": model.prior_count,
+    }
+
+
+def gathering() -> float:
+    """Seconds to gather a million values from all processes, in one of them."""
+    import numpy as np
+
+    from autofit_patch.batch import _processes
+
+    each = TOTAL // 2
+    share = np.zeros((each, 1))
+    _processes.gathered(share, each, TOTAL)
+    return seconds_of(lambda: _processes.gathered(share, each, TOTAL), 3)
+
+
+def in_processes(code: str, launch: int = 0):
+    """What a function of this file returns in a fresh process, or in the first of two."""
+    program = [sys.executable, str(Path(__file__)), "--child", code]
+    if launch:
+        program[1:1] = ["-m", "jax_profiling.launch", "--processes", str(launch)]
+    output = subprocess.run(program, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return json.loads(
+        [line for line in output.splitlines() if line[:1] in "{0123456789"][-1]
+    )
+
+
+def page_from(cost: dict, gather: float) -> str:
+    """The page, from the measured costs."""
+    rate = 1.0 / cost["likelihood"]
+    rows = []
+    for faster in FASTER:
+        for devices in DEVICES:
+            parts = {
+                "likelihoods": TOTAL / (rate * faster * devices),
+                "compiling": cost["compiling"],
+                "host": TOTAL * cost["host"],
+                # Every process receives all values, whatever their number.
+                "gathering": 0.0 if devices == 1 else gather,
+            }
+            total = sum(parts.values())
+            largest = max(parts, key=parts.get)
+            rows.append(
+                f"| {faster} | {devices} | {time_from(total)} | "
+                f"{parts['likelihoods'] / total:.0%} | {largest} |"
+            )
+    table = "\n".join(rows)
+    inputs, outputs = 8 * cost["parameters"], 8
+    return f"""# What a million likelihoods cost
+
+The likelihood is that of the profiling script (hst imaging, 20+20 Gaussians,
+{cost["parameters"]} parameters), evaluated by `autofit_patch.batch.map`. Written by
+`python docs/scaling.py`, which measures the four costs below on the machine that it
+runs on: here `{cost["device"]}`, {cost["devices"]} devices. **No GPU was available when
+this page was written**: the rows for faster devices are the measured costs with the
+likelihood alone made 10, 100 and 1000 times faster. On a machine with GPUs the command
+writes that machine's page.
+
+| what | measured |
+| --- | --- |
+| a likelihood, on one device | {time_from(cost["likelihood"])} ({rate:.3g} a second) |
+| tracing and compiling, in every process at once | {time_from(cost["compiling"])} |
+| the host's work for a member: rows in, rows out | {time_from(cost["host"])} |
+| gathering a million values, two processes, loopback | {time_from(gather)} |
+
+Every process holds the batch, so no parameters cross between hosts: {inputs} bytes a
+member ({inputs * TOTAL / 1e6:.0f} MB for the million) are made on each. What crosses is
+the checksum by which the processes agree that they have the same batch (16 bytes a
+process), whether each has finished (1 byte), and the values: {outputs} bytes a member,
+of which every process receives those of all others, at most {outputs * TOTAL / 1e6:.0f}
+MB.
+
+With one process a device, whose speed is in units of the measured one's:
+
+| speed of a device | devices | a million | of which likelihoods | largest cost |
+| --- | --- | --- | --- | --- |
+{table}
+
+As long as likelihoods take most of the time, twice the devices take half of it: nothing
+is exchanged until the end. What comes next is compiling, which every process repeats,
+and which JAX's persistent compilation cache on a shared disk
+(`JAX_COMPILATION_CACHE_DIR`) takes away after the first run; then the host's work,
+which each process does for the whole batch, since it checks that all have the same one.
+`split_over_processes=False` with a batch of each process's own leaves out both that and
+the gathering.
+"""
+
+
+def time_from(seconds: float) -> str:
+    """A time in the unit that suits it."""
+    for unit, scale in (("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds / 1e-6:.3g} us"
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        print(json.dumps(eval(options.child)))
+        return
+    page = page_from(in_processes("costs()"), in_processes("gathering()", launch=2))
+    (DOCS / "scaling.md").write_text(page)
+    print(f"Wrote {DOCS / 'scaling.md'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,477 @@
+"""
+Compare runs of the profiling scripts: what became slower, what faster?
+
+    python -m jax_profiling.compare before.json after.json
+    python -m jax_profiling.compare before/ after/
+
+The first is the base, which each of the others is compared with. Every ratio of two
+medians has a spread, which follows from the measured quartiles alone: from the first
+quartile above over the third below, to the third above over the first below. A ratio
+leaves the noise when 1 lies outside of its spread.
+
+That is the noise within a run. What differs between two whole runs, like another load on
+the machine, is not in it; pytree / flat is mostly free of that, since a run measures the
+two in turn.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator, StrMethodFormatter
+
+from jax_profiling.timing import TIMINGS
+
+WAYS = ("pytree", "flat", "arrays")
+RATIO = "pytree / flat"
+MARKERS = {"pytree": "o", "flat": "s", RATIO: "D", "arrays": "^"}
+TICKS = (1.02, 1.05, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+
+# The first call is one call per compilation, and starts with cold caches.
+JUDGED = ("lower", "compile", "steady_state")
+
+# Quartiles of fewer samples say nothing of a spread.
+FEWEST_SAMPLES = 3
+
+KEYS = {"date", "environment", "steps"}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """
+    A median with its quartiles, or a ratio with its spread, and the number of samples
+    behind it: of a ratio, the smaller one.
+    """
+
+    value: float
+    lowest: float
+    highest: float
+    samples: int
+
+    def __truediv__(self, other: "Measured") -> "Measured":
+        """The ratio to another number, with the widest spread that the two allow."""
+        return Measured(
+            self.value / other.value,
+            self.lowest / other.highest,
+            self.highest / other.lowest,
+            min(self.samples, other.samples),
+        )
+
+    @property
+    def has_spread(self) -> bool:
+        """Whether there are enough samples for the spread to be one."""
+        return self.samples >= FEWEST_SAMPLES
+
+    @property
+    def leaves_noise(self) -> bool:
+        """Whether this ratio is another than 1, as far as its spread tells."""
+        return self.has_spread and not self.lowest <= 1.0 <= self.highest
+
+    def __str__(self) -> str:
+        if not self.has_spread:
+            return f"{self.value:.3f}"
+        return f"{self.value:.3f} [{self.lowest:.3f}, {self.highest:.3f}]"
+
+
+@dataclass(frozen=True)
+class Row:
+    """
+    One timing of one step in two runs: in seconds, or as the ratio of two ways.
+
+    Attributes
+    ----------
+    step, way, timing
+        The names; the way is one of `WAYS` or `RATIO`, the timing one of `TIMINGS`.
+    base, other
+        What the two runs measured.
+    """
+
+    step: str
+    way: str
+    timing: str
+    base: Measured
+    other: Measured
+
+    @property
+    def ratio(self) -> Measured:
+        """The other run over the base."""
+        return self.other / self.base
+
+    @property
+    def change(self) -> str:
+        """What a ratio that leaves the noise means."""
+        return "slower" if self.ratio.value > 1.0 else "faster"
+
+
+def results_in(path: Path) -> dict:
+    """
+    The contents of the JSON of a profiling script.
+
+    Raises
+    ------
+    ValueError
+        If the file is anything else.
+    """
+    try:
+        results = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from None
+    missing = KEYS - (results.keys() if isinstance(results, dict) else set())
+    if missing:
+        raise ValueError(
+            f"{path} is not the JSON of a profiling script: it has no "
+            f"{', '.join(sorted(missing))}"
+        )
+    try:
+        for step in results["steps"].values():
+            measured_from(step)
+    except (AttributeError, KeyError, TypeError):
+        raise ValueError(f"{path} has steps that are no timings") from None
+    return results
+
+
+def measured_from(step: dict) -> dict[tuple[str, str], Measured]:
+    """
+    The measurements of one step of a JSON by way and timing, with the ratio of pytree
+    and flat as a way of its own.
+    """
+    measured = {}
+    for way in WAYS:
+        for timing in TIMINGS:
+            if entry := step.get(way, {}).get(timing):
+                measured[way, timing] = Measured(
+                    entry["median"], *entry["quartiles"], entry["samples"]
+                )
+    for timing in TIMINGS:
+        pair = measured.get(("pytree", timing)), measured.get(("flat", timing))
+        if all(pair):
+            measured[RATIO, timing] = pair[0] / pair[1]
+    return measured
+
+
+def comparison_from(base: dict, other: dict) -> list[Row]:
+    """
+    Every timing which two runs share, step by step.
+
+    Parameters
+    ----------
+    base, other
+        The contents of two JSONs.
+    """
+    rows = []
+    for step in base["steps"]:
+        before = measured_from(base["steps"][step])
+        after = measured_from(other["steps"].get(step, {}))
+        rows += [
+            Row(step, way, timing, before[way, timing], after[way, timing])
+            for way, timing in before
+            if (way, timing) in after
+        ]
+    return rows
+
+
+def differences_from(base: dict, other: dict) -> list[str]:
+    """
+    The entries of environment and configuration that differ, and the steps which only
+    one run has; a line each.
+    """
+
+    def entries(results: dict) -> dict:
+        environment = {**results["environment"], **results.get("configuration", {})}
+        return {**environment.pop("versions", {}), **environment}
+
+    before, after = entries(base), entries(other)
+    lines = [
+        f"{name}: {before.get(name, '(none)')} -> {after.get(name, '(none)')}"
+        for name in {**before, **after}
+        if before.get(name) != after.get(name)
+    ]
+    if lines:
+        lines.append("With any of these, other times are no regression of the code.")
+    for run, steps, others in (
+        ("base", base["steps"], other["steps"]),
+        ("other", other["steps"], base["steps"]),
+    ):
+        if missing := [step for step in steps if step not in others]:
+            lines.append(f"steps only in the {run}: {', '.join(missing)}")
+    return lines
+
+
+def table_from(rows: list[Row], timings: Sequence[str]) -> str:
+    """
+    The ratios as text: a line for each step and way, then pytree / flat in both runs.
+
+    Parameters
+    ----------
+    rows
+        From `comparison_from`.
+    timings
+        The timings that are judged.
+    """
+
+    def cell(row: Row) -> str:
+        if row.timing not in timings or not row.ratio.has_spread:
+            return f"{row.ratio} ~"
+        return f"{row.ratio} *" if row.ratio.leaves_noise else f"{row.ratio}"
+
+    cells = {(row.step, row.way, row.timing): cell(row) for row in rows}
+    shown = [name for name in TIMINGS if any(row.timing == name for row in rows)]
+    table = [["step", "way", *map(_words, shown)]]
+    for step, way in dict.fromkeys((r.step, r.way) for r in rows if r.way != RATIO):
+        table.append([step, way, *(cells.get((step, way, name), "") for name in shown)])
+
+    ratios = [[RATIO, "timing", "base", "other", "other / base"]]
+    for row in rows:
+        if row.way == RATIO:
+            runs = [str(row.base), str(row.other)]
+            ratios.append([row.step, _words(row.timing), *runs, cell(row)])
+
+    lines = []
+    for cells_of_lines in (table, ratios) if len(ratios) > 1 else (table,):
+        widths = [max(map(len, column)) for column in zip(*cells_of_lines, strict=True)]
+        lines += ["  ".join(map(str.ljust, line, widths)) for line in cells_of_lines]
+        lines.append("")
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def figure_from(
+    comparisons: dict[tuple[str, str], list[Row]], timings: Sequence[str]
+) -> Figure:
+    """
+    The ratios with their spreads: a panel for each timing, a row for each step.
+
+    Parameters
+    ----------
+    comparisons
+        The rows of every comparison; the keys are the result which the steps belong to
+        and the run that is compared with the base.
+    timings
+        The timings that are drawn.
+    """
+    results = {result for result, _ in comparisons}
+    runs = list(dict.fromkeys(run for _, run in comparisons))
+    points = [
+        (f"{result}: {row.step}" if len(results) > 1 else row.step, runs.index(run), row)
+        for (result, run), rows in comparisons.items()
+        for row in rows
+    ]
+    steps = list(dict.fromkeys(step for step, _, _ in points))
+    # Within the row of a step, every run and way has a line of its own.
+    ways = list(MARKERS)
+    lines = len(ways) * len(runs)
+
+    height = 0.13 * (lines + 2) * len(steps) + 0.3 * len(runs) + 2.0
+    figure = Figure(figsize=(5.0 * len(timings) + 2.0, height), layout="constrained")
+    panels = figure.subplots(1, len(timings), sharey=True, squeeze=False)[0]
+
+    for panel, timing in zip(panels, timings, strict=True):
+        reach = TICKS[1]
+        for step, run, row in points:
+            if row.timing != timing:
+                continue
+            line = len(ways) * run + ways.index(row.way)
+            y = steps.index(step) + (line - 0.5 * (lines - 1)) / (lines + 2)
+            ratio = row.ratio
+            ends = [ratio.lowest, ratio.highest] if ratio.has_spread else [ratio.value]
+            reach = max(reach, *ends, *(1.0 / end for end in ends))
+            panel.plot(ends, [y] * len(ends), color=f"C{run}", linewidth=1.2)
+            panel.plot(ratio.value, y, **_style_from(row.way, run, ratio))
+
+        panel.axvline(1.0, color="black", linewidth=0.8)
+        for edge in range(1, len(steps)):
+            panel.axhline(edge - 0.5, color="0.85", linewidth=0.8)
+        panel.set_xscale("log")
+        panel.set_xlim(reach**-1.1, reach**1.1)
+        ticks = [tick for tick in TICKS if reach**0.4 <= tick <= reach][-2:]
+        panel.set_xticks([*(1.0 / tick for tick in ticks), 1.0, *ticks])
+        panel.xaxis.set_major_formatter(StrMethodFormatter("{x:.3g}"))
+        panel.xaxis.set_minor_locator(NullLocator())
+        panel.grid(axis="x", alpha=0.3)
+        panel.set_title(_words(timing))
+        panel.set_xlabel("other / base (left: faster, right: slower)")
+
+    panels[0].set_yticks(range(len(steps)), steps)
+    panels[0].set_ylim(len(steps) - 0.5, -0.5)
+
+    styles = {
+        **{way: _style_from(way, 0, Measured(1.0, 1.0, 1.0, 9)) for way in ways},
+        "left the noise": _style_from("pytree", 0, Measured(2.0, 2.0, 2.0, 9)),
+        "not judged": _style_from("pytree", 0, Measured(1.0, 1.0, 1.0, 1)),
+    }
+    figure.legend(
+        handles=[Line2D([], [], label=name, **style) for name, style in styles.items()],
+        loc="outside lower center",
+        ncols=len(styles),
+    )
+    figure.legend(
+        handles=[Line2D([], [], label=run, color=f"C{i}") for i, run in enumerate(runs)],
+        loc="outside upper center",
+        title="Time over that of the base: ratio of medians, spread of the quartiles",
+    )
+    return figure
+
+
+def _style_from(way: str, run: int, ratio: Measured) -> dict:
+    return {
+        "marker": MARKERS[way],
+        "linestyle": "none",
+        "color": f"C{run}",
+        "markerfacecolor": f"C{run}" if ratio.leaves_noise else "white",
+        "alpha": 1.0 if ratio.has_spread else 0.35,
+    }
+
+
+def _words(timing: str) -> str:
+    return timing.replace("_", " ")
+
+
+def pairs_from(paths: list[Path]) -> tuple[list[tuple[Path, Path, str]], list[str]]:
+    """
+    What is compared with what.
+
+    Parameters
+    ----------
+    paths
+        JSON files, or folders, in which results are matched by the name of the file.
+
+    Returns
+    -------
+    For every pair the base's file, the other file, and the argument it came from; and
+    what was left out, a line each.
+
+    Raises
+    ------
+    ValueError
+        If the paths are no two files or folders, or no file of the folders matches.
+    """
+    for path in paths:
+        if not path.exists():
+            raise ValueError(f"{path} is neither a file nor a folder")
+    if len(paths) == 1:
+        raise ValueError(f"{paths[0]} is all that was passed: two or more are compared")
+    if len({path.is_dir() for path in paths}) == 2:
+        passed = (f"{p} ({'folder' if p.is_dir() else 'file'})" for p in paths)
+        raise ValueError(f"pass files only, or folders only, not {', '.join(passed)}")
+    base, *others = paths
+    if not base.is_dir():
+        return [(base, other, str(other)) for other in others], []
+
+    pairs, left_out = [], []
+    found = {folder: _results_by_name_from(folder, left_out) for folder in paths}
+    for other in others:
+        for name in sorted({**found[base], **found[other]}):
+            if name in found[base] and name in found[other]:
+                pairs.append((found[base][name], found[other][name], str(other)))
+            else:
+                only = base if name in found[base] else other
+                left_out.append(f"{name}, which only {only} has")
+    if not pairs:
+        reasons = "; ".join(left_out) or "none has any"
+        raise ValueError(f"no results with the same name in the folders: {reasons}")
+    return pairs, left_out
+
+
+def _results_by_name_from(folder: Path, left_out: list[str]) -> dict[str, Path]:
+    """The results in a folder; what else is there is added to what was left out."""
+    paths = {}
+    for path in sorted(folder.rglob("*.json")):
+        try:
+            results_in(path)
+        except ValueError as error:
+            left_out.append(str(error))
+            continue
+        if path.name in paths:
+            raise ValueError(f"{path} has the same name as {paths[path.name]}")
+        paths[path.name] = path
+    return paths
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """
+    Prints the comparison and writes its figure.
+
+    Returns
+    -------
+    The exit code: 1 if any ratio left the noise, or else 0.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m jax_profiling.compare",
+        description=__doc__,
+        epilog="exit code: 0 if nothing left the noise, 1 if something did, 2: an error",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        type=Path,
+        metavar="JSON",
+        help="the base, then one or more others: JSONs, or folders of them",
+    )
+    parser.add_argument(
+        "--timings",
+        nargs="+",
+        choices=TIMINGS,
+        default=JUDGED,
+        help=f"which are judged and drawn (default: {' '.join(JUDGED)}; the first call "
+        "is sampled once per compilation only)",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("comparison.png"),
+        metavar="PNG",
+        help="where the figure is written (default: %(default)s)",
+    )
+    options = parser.parse_args(arguments)
+    if options.output.suffix != ".png" or not options.output.parent.is_dir():
+        parser.error(
+            f"argument --output: {options.output} is no .png in a folder there is"
+        )
+
+    comparisons, found = {}, []
+    try:
+        pairs, left_out = pairs_from(options.paths)
+        results = {path: results_in(path) for *pair, _ in pairs for path in pair}
+    except ValueError as error:
+        parser.error(str(error))
+    for line in left_out:
+        print(f"Left out: {line}")
+
+    for base, other, run in pairs:
+        before, after = results[base], results[other]
+        rows = comparison_from(before, after)
+        if not rows:
+            parser.error(f"{base} and {other} have no timing of a step in common")
+        comparisons[base.stem, run] = rows
+        print(f"{base} ({before['date']}) -> {other} ({after['date']})")
+        for line in differences_from(before, after):
+            print(f"  {line}")
+        print(f"\n{table_from(rows, options.timings)}")
+        found += [
+            f"  {row.change}  {other}: {row.step}, {row.way}, {_words(row.timing)}: "
+            f"{row.ratio}"
+            for row in rows
+            if row.timing in options.timings and row.ratio.leaves_noise
+        ]
+
+    judged = " or ".join(map(_words, options.timings))
+    print(
+        "Ratios other / base of the medians, with the spread of the quartiles.\n"
+        "*: left the noise.\n"
+        f"~: not judged: fewer than {FEWEST_SAMPLES} samples in a run, or not {judged}."
+    )
+    print(
+        "\n".join(["Left the noise:", *found] if found else ["Nothing left the noise."])
+    )
+    figure_from(comparisons, options.timings).savefig(options.output, dpi=120)
+    print(f"Wrote {options.output}")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,381 @@
+"""
+Profiling a likelihood: its steps, then the whole of it, checked against NumPy.
+
+The scripts say what is fitted and what the steps are. What happens to every one of them
+is here: the step is timed with a `ModelInstance` and with a flat vector in turn, its
+result is compared with NumPy's, and at the end the likelihood is evaluated for twenty
+instances in every way there is.
+"""
+
+import argparse
+import resource
+import sys
+from collections.abc import Callable
+
+import autofit as af
+import jax
+import jax.numpy as jnp
+import numpy as np
+from autofit.non_linear.fitness import Fitness
+
+from jax_profiling.checks import (
+    GRADIENT_ATOL,
+    GRADIENT_RTOL,
+    assert_close,
+    gradient_by_differences_from,
+)
+from jax_profiling.compilation import compilation_from
+from jax_profiling.output import (
+    environment_from,
+    results_from,
+    summary_from,
+    write_from,
+)
+from jax_profiling.timing import Profile, profile_from, progress_from
+
+#: Over how many different instances every way must give NumPy's values, in one trace.
+TOTAL_INSTANCES = 20
+
+
+class LikelihoodProfiler:
+    """
+    The profile of one likelihood.
+
+    Parameters
+    ----------
+    name
+        The name of the script, which its results are called by.
+    model
+        The model that is fitted.
+    analysis
+        The analysis, with JAX.
+    reference_analysis
+        The same with NumPy.
+    vectors
+        Different parameters of the model, each of shape (free parameters,), at least
+        `TOTAL_INSTANCES` and a batch of them.
+    options
+        The command line, from `options_from`.
+
+    Attributes
+    ----------
+    instances
+        The instance of every vector.
+    instance
+        The first of them, which the steps are compared with NumPy for.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: af.Collection,
+        analysis: af.Analysis,
+        reference_analysis: af.Analysis,
+        vectors: list[np.ndarray],
+        options: argparse.Namespace,
+    ):
+        # The libraries keep compiled functions on disk between runs. A compile time that
+        # is reported must not be read from there.
+        jax.config.update("jax_enable_compilation_cache", False)
+        if options.explain:
+            jax.config.update("jax_log_compiles", True)
+            jax.config.update("jax_explain_cache_misses", True)
+        self.environment = environment_from()
+        print(
+            f"Device: {self.environment['device']}, "
+            f"XLA_FLAGS: {self.environment['xla_flags']}"
+        )
+
+        self.name = name
+        self.model = model
+        self.analysis = analysis
+        self.reference_analysis = reference_analysis
+        self.vectors = vectors
+        self.options = options
+        self.instances = [model.instance_from_vector(vector) for vector in vectors]
+        self.instance = self.instances[0]
+        self.profiles: list[Profile] = []
+        self.peak_memory: dict[str, int] = {}
+        self.figures: dict = {}
+
+        # The baseline, which is how searches call the likelihood today: the jitted
+        # function takes a flat vector, and makes the instance inside the trace.
+        self.flat_likelihood = Fitness(model=model, analysis=analysis).call
+
+        print(f"NumPy log likelihoods of {len(vectors)} instances ...", flush=True)
+        self.reference_log_likelihoods = np.array(
+            [
+                reference_analysis.log_likelihood_function(instance)
+                for instance in progress_from(self.instances, "instances")
+            ]
+        )
+
+    def flat_from(self, closure: Callable) -> Callable:
+        """A function of a flat vector from one of an instance."""
+        return lambda vector: closure(self.model.instance_from_vector(vector, xp=jnp))
+
+    def parameter_step(self, name: str, closure: Callable, reference) -> Profile:
+        """
+        Profiles a step that depends on parameters.
+
+        Parameters
+        ----------
+        name
+            What the step is called.
+        closure
+            A function of an instance, which makes the tracer inside the trace.
+        reference
+            What NumPy gives for the first instance: any pytree of arrays.
+        """
+        profile = self._profile(
+            name,
+            {
+                "pytree": (closure, [(instance,) for instance in self.instances]),
+                "flat": (
+                    self.flat_from(closure),
+                    [(vector,) for vector in self.vectors],
+                ),
+            },
+        )
+        assert_all_close(profile(self.instance), reference, name)
+        return profile
+
+    def array_step(self, name: str, closure: Callable, arrays, reference, **tolerance):
+        """
+        Profiles a step that takes the arrays of the steps before it.
+
+        Parameters
+        ----------
+        name
+            What the step is called.
+        closure
+            A function of the arrays.
+        arrays
+            What the steps before gave for the first instance.
+        reference
+            What NumPy gives for it.
+        tolerance
+            Passed on to `assert_close`.
+        """
+        profile = self._profile(name, {"arrays": (closure, [tuple(arrays)])})
+        assert_all_close(profile(*arrays), reference, name, **tolerance)
+        return profile
+
+    def whole(self) -> None:
+        """
+        Profiles the likelihood as a whole: one instance, a batch, and the gradient.
+
+        The jitted function is the analysis's own. `jax.vmap` of it takes a batch of
+        instances as it takes anything else: it needs no `in_axes`, because every leaf of
+        the batch has the new axis. The gradient is an instance as well.
+        """
+        batch, function = self.options.batch, self.analysis.log_likelihood_function
+        starts = range(TOTAL_INSTANCES)
+        self.batches = [batch_from(self.instances[i : i + batch]) for i in starts]
+        instances = [(instance,) for instance in self.instances]
+        vectors = [(vector,) for vector in self.vectors]
+        print("The likelihood as a whole")
+
+        # Lowering and compiling take seconds. They are sampled most here, where the
+        # ratios matter most, and once in a quick run. Lowering is Python, whose time
+        # varies most, and is sampled more often than compiling.
+        often = {"compilations": self.options.compilations}
+        often["lowerings"] = 0 if self.options.quick else self.options.compilations
+        self.likelihood = self._profile(
+            "full likelihood",
+            {"pytree": (function, instances), "flat": (self.flat_likelihood, vectors)},
+            **often,
+        )
+        # A batch and a gradient take as long as many likelihoods: fewer calls are enough.
+        often["repeats"] = max(min(self.options.repeats, 5), self.options.repeats // 4)
+        self.batched_likelihood = self._profile(
+            f"vmap of {batch}",
+            {
+                "pytree": (jax.vmap(function), [(batch,) for batch in self.batches]),
+                "flat": (
+                    jax.vmap(self.flat_likelihood),
+                    [(jnp.stack(self.vectors[i : i + batch]),) for i in starts],
+                ),
+            },
+            **often,
+        )
+        # Compiling a gradient takes longest: it is sampled once, and a quick run leaves
+        # out the baseline.
+        gradients = {"pytree": (jax.value_and_grad(function), instances)}
+        if not self.options.quick:
+            gradients["flat"] = (jax.value_and_grad(self.flat_likelihood), vectors)
+        self.value_and_grad = self._profile(
+            "value and gradient",
+            gradients,
+            repeats=often["repeats"],
+            compilations=1,
+        )
+
+    def _profile(self, name: str, ways: dict, **samples) -> Profile:
+        samples = {
+            "repeats": self.options.repeats,
+            "compilations": 1 if self.options.quick else 2,
+            "trace_first": not self.options.quick,
+            **samples,
+        }
+        profile = profile_from(name, ways, **samples)
+        self.profiles.append(profile)
+        self.peak_memory |= {f"{name}, {m}": n for m, n in peak_memory().items()}
+        return profile
+
+    def check_values(self, chained: Callable | None = None) -> None:
+        """
+        Every way of evaluating the likelihood gives NumPy's value for every instance and
+        every member of every batch, and so do the steps one after another.
+
+        Parameters
+        ----------
+        chained
+            The likelihood of an instance by the steps that were profiled.
+
+        Raises
+        ------
+        AssertionError
+            If one differs.
+        """
+        flat = self.likelihood.timings["flat"].jitted
+        batch = self.options.batch
+        print(f"Equality with NumPy of {TOTAL_INSTANCES} instances ...", flush=True)
+        for index in progress_from(range(TOTAL_INSTANCES), "instances"):
+            instance, vector = self.instances[index], self.vectors[index]
+            reference = self.reference_log_likelihoods[index]
+            if chained is not None:
+                assert_close(chained(instance), reference, "The chain of steps")
+            assert_close(self.likelihood(instance), reference, "The full likelihood")
+            assert_close(flat(vector), reference, "The flat likelihood")
+            value, _ = self.value_and_grad(instance)
+            assert_close(value, reference, "The value beside the gradient")
+            assert_close(
+                self.batched_likelihood(self.batches[index]),
+                self.reference_log_likelihoods[index : index + batch],
+                "The batched likelihood",
+            )
+        self.figures["log_likelihoods"] = {
+            "numpy": self.reference_log_likelihoods[:batch].tolist(),
+            "pytree": [float(self.likelihood(i)) for i in self.instances[:batch]],
+            "flat": [float(flat(vector)) for vector in self.vectors[:batch]],
+            "vmap": np.asarray(self.batched_likelihood(self.batches[0])).tolist(),
+        }
+
+    def check_gradient(self) -> None:
+        """
+        The gradient of every parameter, by name, is the finite difference of the NumPy
+        likelihood. A difference's step is chosen by how well neighbouring steps agree.
+
+        Raises
+        ------
+        AssertionError
+            If one differs.
+        """
+        print("Gradient by name, and its finite difference of the NumPy likelihood ...")
+        _, gradient = self.value_and_grad(self.instance)
+        differences, errors = gradient_by_differences_from(
+            lambda vector: self.reference_analysis.log_likelihood_function(
+                self.model.instance_from_vector(vector=vector)
+            ),
+            self.vectors[0],
+        )
+        entries = self.figures["gradient"] = {}
+        leaves = jax.tree_util.tree_leaves_with_path(gradient)
+        width = max(len(jax.tree_util.keystr(path)) for path, _ in leaves)
+        for (path, derivative), difference, error in zip(
+            leaves, differences, errors, strict=True
+        ):
+            name = jax.tree_util.keystr(path)
+            entries[name] = {
+                "gradient": float(derivative),
+                "finite_difference": float(difference),
+                "finite_difference_error": float(error),
+            }
+            print(f"  {name:<{width}}{derivative:>18.4f}{difference:>18.4f}")
+            np.testing.assert_allclose(
+                derivative,
+                difference,
+                rtol=GRADIENT_RTOL,
+                atol=GRADIENT_ATOL,
+                err_msg=f"The gradient of {name} differs from its finite difference",
+            )
+
+    def check_traces(self) -> None:
+        """
+        Two instances of one model have the same structure, so a jitted function is
+        traced for the first and never again.
+
+        Raises
+        ------
+        AssertionError
+            If a step was traced more than once.
+        """
+        for profile in self.profiles:
+            for way, timing in profile.timings.items():
+                _, inputs = profile.ways[way]
+                for arguments in inputs[len(timing.steady_state) : TOTAL_INSTANCES]:
+                    timing.jitted(*arguments)
+                if timing.traces != 1:
+                    raise AssertionError(
+                        f"{profile.name} ({way}) was traced {timing.traces} times over "
+                        f"{TOTAL_INSTANCES} instances."
+                    )
+
+    def write(self, **configuration) -> None:
+        """
+        Prints the table of all steps, and writes the JSON and the figure.
+
+        Parameters
+        ----------
+        configuration
+            What the options led to, like the number of pixels.
+        """
+        options = self.options
+        if options.trace or not options.quick:
+            self.figures["compilation"] = compilation_from(
+                self.analysis.log_likelihood_function, (self.instance,), options.trace
+            )
+        if options.memory:
+            self.figures["peak_memory"] = self.peak_memory
+        results = results_from(
+            environment=self.environment,
+            configuration={
+                "instrument": options.instrument.name,
+                **configuration,
+                "free_parameters": self.model.prior_count,
+                "batch": options.batch,
+                "repeats": options.repeats,
+                "instances": TOTAL_INSTANCES,
+            },
+            profiles=self.profiles,
+            **self.figures,
+        )
+        print()
+        print(summary_from(self.profiles, **self.figures))
+        print()
+        for path in write_from(
+            results, self.profiles, folder=options.output, name=self.name
+        ):
+            print(f"Wrote {path}")
+
+
+def batch_from(instances: list[af.ModelInstance]) -> af.ModelInstance:
+    """A batch: an instance whose leaves have one more axis, a member each."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *instances)
+
+
+def assert_all_close(actual, desired, what: str, **tolerance) -> None:
+    """`assert_close` for every array of two pytrees of one structure."""
+    for one, other in zip(jax.tree.leaves(actual), jax.tree.leaves(desired), strict=True):
+        assert_close(one, other, what, **tolerance)
+
+
+def peak_memory() -> dict[str, int]:
+    """The peak memory of this process so far, and of its devices if they say; bytes."""
+    # Linux counts kilobytes, macOS bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    peaks = {"resident": unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
+    statistics = [device.memory_stats() or {} for device in jax.local_devices()]
+    devices = [s["peak_bytes_in_use"] for s in statistics if "peak_bytes_in_use" in s]
+    return peaks | ({"device": max(devices)} if devices else {})
