@@ -319,8 +319,13 @@ def model_from(cls: type):
     return model
 
 
-#: The same for one class: only this value is implemented.
-VALUES_OF = {"MaternSparse": {"nu": 1.0}, "PowerLawMultipole": {"m": 4}}
+#: The same for one class: only this value is implemented, or NumPy alone takes it.
+VALUES_OF = {
+    "MaternSparse": {"nu": 1.0},
+    "PowerLawMultipole": {"m": 4},
+    "dPIEMass": {"H0": 67.66, "Om0": 0.30966},
+    "dPIEMassSph": {"H0": 67.66, "Om0": 0.30966},
+}
 
 
 def prior_around(value: float) -> af.UniformPrior:

@@ -22,14 +22,32 @@ def host(x):
     return 2.0 * x
 
 def function(x):
-    if here == 1 and what == "tracing":
-        raise ValueError("an error while tracing")
     double = jax.pure_callback(host, jax.ShapeDtypeStruct((), x.dtype), x)
     return {"double": double, "complex": x + 1j}
 
+def fails_in_process_1(x):
+    if here == 1:
+        raise ValueError("an error while tracing")
+    return x
+
 mapped = batch.map(function, report=True)
+if what == "nothing":
+    # Errors that a script can catch, and go on after.
+    for call, message in (
+        (lambda: mapped(np.arange(1.0) + here), "different batches (their numbers of"),
+        (
+            lambda: batch.map(fails_in_process_1)(np.arange(3.0)),
+            ("the batch failed in process 1 of 2", "an error while tracing")[here],
+        ),
+    ):
+        try:
+            call()
+        except (ValueError, RuntimeError) as error:
+            assert message in str(error), error
+        else:
+            raise AssertionError(message)
 for count in (0, 1, 11, 5000):
-    x = np.arange(float(count)) + (here if what == "different" else 0)
+    x = np.arange(float(count))
     values = mapped(x)
     np.testing.assert_array_equal(values["double"], 2.0 * x)
     np.testing.assert_array_equal(values["complex"], x + 1j)
@@ -56,7 +74,7 @@ def run(tmp_path):
     return run
 
 
-def test_every_process_has_all_values(run):
+def test_every_process_has_all_values_also_after_errors(run):
     process = run("nothing")
     assert process.returncode == 0, process.stderr
     for index in range(2):
@@ -69,11 +87,6 @@ def test_every_process_has_all_values(run):
 @pytest.mark.parametrize(
     "what, messages",
     [
-        (
-            "different",
-            ["processes gave batch.map different batches", "members: 1, 1"],
-        ),
-        ("tracing", ["an error while tracing", "the batch failed in process 1 of 2"]),
         ("failing", ["a host-side error", "the batch failed in process 1 of 2"]),
         (
             "killed",

@@ -447,3 +447,16 @@ def test_derived_attribute_set_to_a_tracer_is_an_error_not_lost():
 
     with pytest.raises(ValueError, match=r"(?s)NFWMCRLudlowSph holds scale_radius = "):
         scale_radius_of(3.0)
+
+
+@pytest.mark.parametrize("cls", [al.mp.dPIEMass, al.mp.dPIEMassSph])
+def test_profile_that_evaluates_a_cosmology_goes_through_a_trace(cls):
+    def strength(sigma):
+        profile = cls(sigma=sigma)
+        # Like the solver of image positions, this takes the profile apart in the trace.
+        return jax.checkpoint(lambda profile: profile.b0)(profile)
+
+    expected = cls(sigma=250.0).b0
+    assert jax.jit(strength)(250.0) == pytest.approx(expected, rel=1e-12)
+    # The strength goes with the square of the velocity dispersion.
+    assert jax.grad(strength)(250.0) == pytest.approx(2.0 * expected / 250.0, rel=1e-12)
