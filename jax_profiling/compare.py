@@ -232,7 +232,7 @@ def table_from(rows: list[Row], timings: Sequence[str]) -> str:
             ratios.append([row.step, _words(row.timing), *runs, cell(row)])
 
     lines = []
-    for cells_of_lines in (table, ratios) if len(ratios) > 1 else (table,):
+    for cells_of_lines in (part for part in (table, ratios) if len(part) > 1):
         widths = [max(map(len, column)) for column in zip(*cells_of_lines, strict=True)]
         lines += ["  ".join(map(str.ljust, line, widths)) for line in cells_of_lines]
         lines.append("")

@@ -56,3 +56,41 @@ INSTRUMENTS = {
 # Coarse pixels make a dataset that a continuous-integration job fits in seconds. It is
 # no telescope, so it is not among the instruments a user can name.
 QUICK = Instrument("quick", 0.2, 0.14, exposure_time=2000.0, sky_level=0.1)
+
+
+@dataclass(frozen=True)
+class Array:
+    """
+    What the simulator needs to know about an interferometer.
+
+    Parameters
+    ----------
+    name
+        The name used on the command line and in results.
+    pixel_scale
+        The width of a pixel of the image that is transformed to visibilities, in arcsec.
+    antennas
+        The number of antennas.
+    longest_baseline
+        The diameter of the array, in wavelengths.
+    snapshots
+        How often the baselines are sampled while the Earth turns.
+    noise_sigma
+        The standard deviation of each part of a visibility, in Jy.
+    """
+
+    name: str
+    pixel_scale: float
+    antennas: int
+    longest_baseline: float
+    snapshots: int
+    noise_sigma: float
+
+    @property
+    def visibilities(self) -> int:
+        """The number of visibilities: one for every two antennas and snapshot."""
+        return self.snapshots * self.antennas * (self.antennas - 1) // 2
+
+
+ARRAYS = {"sma": Array("sma", 0.1, 8, 3e5, snapshots=10, noise_sigma=0.5)}
+QUICK_ARRAY = Array("quick", 0.2, 8, 3e5, snapshots=2, noise_sigma=0.5)

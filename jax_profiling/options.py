@@ -5,7 +5,7 @@ The command line which the profiling scripts share.
 import argparse
 from pathlib import Path
 
-from jax_profiling.instruments import INSTRUMENTS, QUICK
+from jax_profiling.instruments import INSTRUMENTS, QUICK, Array, Instrument
 
 
 def positive_integer(text: str) -> int:
@@ -23,7 +23,12 @@ def positive_integer(text: str) -> int:
 
 
 def parser_from(
-    description: str, examples: str, output: Path, instrument: str = "hst"
+    description: str,
+    examples: str,
+    output: Path,
+    instrument: str = "hst",
+    instruments: dict[str, Instrument | Array] = INSTRUMENTS,
+    quick: Instrument | Array = QUICK,
 ) -> argparse.ArgumentParser:
     """
     A parser with the options that every script has.
@@ -38,6 +43,10 @@ def parser_from(
         The default folder of the results.
     instrument
         The default instrument.
+    instruments
+        All of them, by name.
+    quick
+        The one of a quick run.
     """
     parser = argparse.ArgumentParser(
         description=description,
@@ -46,10 +55,10 @@ def parser_from(
     )
     parser.add_argument(
         "--instrument",
-        choices=INSTRUMENTS,
-        help=f"the telescope whose imaging is fitted (default: {instrument})",
+        choices=instruments,
+        help=f"the telescope whose data are fitted (default: {instrument})",
     )
-    parser.set_defaults(default_instrument=instrument)
+    parser.set_defaults(instruments=instruments, default=instrument, of_quick_run=quick)
     parser.add_argument(
         "--output",
         type=Path,
@@ -141,8 +150,11 @@ def options_from(
 
     defaults = defaults | getattr(options, "timing_defaults", {})
     quick_defaults = quick_defaults | getattr(options, "timing_quick_defaults", {})
-    instrument = options.instrument or options.default_instrument
-    options.instrument = QUICK if options.quick else INSTRUMENTS[instrument]
+    options.instrument = (
+        options.of_quick_run
+        if options.quick
+        else options.instruments[options.instrument or options.default]
+    )
 
     for name, value in (quick_defaults if options.quick else defaults).items():
         if getattr(options, name) is None:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from jax_profiling.compare import (
     JUDGED,
+    RATIO,
     comparison_from,
     differences_from,
     table_from,
@@ -194,7 +195,8 @@ def write_from(
         earlier = json.loads(json_path.read_text())
         print(f"Since {earlier['date']}:")
         print("\n".join(differences_from(earlier, results)))
-        print(table_from(comparison_from(earlier, results), JUDGED))
+        changes = comparison_from(earlier, results)
+        print(table_from([row for row in changes if row.way == RATIO], JUDGED))
 
     json_path.write_text(json.dumps(results, indent=2) + "\n")
     title = f"{name}, {instrument}, {results['environment']['device']}"

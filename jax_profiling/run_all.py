@@ -23,6 +23,7 @@ SCRIPTS = (
     "imaging/mge.py",
     "imaging/pixelization.py",
     "imaging/delaunay.py",
+    "interferometer/mge.py",
 )
 
 

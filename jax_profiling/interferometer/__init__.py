@@ -1,0 +1,1 @@
+"""Profiling scripts for interferometer data."""
