@@ -82,7 +82,7 @@ def test_quick_run_measures_every_step_and_equals_numpy(
 
     assert len(results["steps"]) == steps
     timings = {"lower", "compile", "first_call", "steady_state"}
-    for step in ("full likelihood", "vmap of 3", "ray-tracing"):
+    for step in ("full likelihood", "vmap of 3"):
         assert results["steps"][step]["ratios"].keys() == timings
     for step in results["steps"].values():
         for way in step.keys() - {"ratios"}:
