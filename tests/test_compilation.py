@@ -1,0 +1,40 @@
+"""Where the time until the first result goes, and how much memory was used."""
+
+import time
+
+import jax.numpy as jnp
+import numpy as np
+import psutil
+
+from jax_profiling.compilation import compilation_from
+from jax_profiling.profiler import peak_memory
+
+
+def slow_to_trace(matrix):
+    time.sleep(0.3)
+    return jnp.linalg.cholesky(matrix @ matrix.T + jnp.eye(8)).sum()
+
+
+def test_time_is_divided_into_stages_packages_and_phases(tmp_path):
+    start = time.perf_counter()
+    times = compilation_from(slow_to_trace, (jnp.ones((8, 8)),), tmp_path)
+    elapsed = time.perf_counter() - start
+
+    stages = times["stages"]
+    assert list(stages) == ["trace", "lower to StableHLO", "compile with XLA"]
+    assert 0.3 <= stages["trace"] < sum(stages.values()) < elapsed
+    # Sleeping is nobody's code but the function's own.
+    assert times["tracing"]["other"] >= 0.3
+    assert 0.0 < times["tracing"]["jax"] < elapsed
+    assert any("ompile" in phase for phase in times["compiling"])
+
+    (profile,) = tmp_path.rglob("*.trace.json.gz")
+    assert profile.stat().st_size > 0
+
+
+def test_peak_memory_grows_with_what_is_allocated():
+    before = peak_memory()["resident"]
+    resident = psutil.Process().memory_info().rss
+    array = np.ones(before - resident + 200 * 2**20, dtype=np.uint8)
+    assert peak_memory()["resident"] >= before + 150 * 2**20
+    assert array[-1] == 1
