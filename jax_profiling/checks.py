@@ -14,6 +14,9 @@ GRADIENT_RTOL = 1e-3
 # A parameter of light that the solver switched off has no gradient but rounding errors.
 GRADIENT_ATOL = 1e-6
 
+# How far a log likelihood is rounded, relative to its size.
+ROUNDING = 1e-13
+
 # The steps of the finite differences. Log likelihoods of a good dataset change by their
 # own size within 0.01 (arcsec, or of an ellipticity), and are exact to about 1e-10.
 STEPS = (4e-4, 1e-4, 2.5e-5, 6.25e-6)
@@ -56,14 +59,16 @@ def assert_close(
 
 
 def gradient_by_differences_from(
-    function: Callable[[np.ndarray], float], vector: np.ndarray
+    function: Callable[[np.ndarray], float],
+    vector: np.ndarray,
+    steps: list[tuple[float, ...]] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """
     The gradient of a function by central finite differences.
 
     A long step has an error of its square, a short one magnifies the function's
     rounding error, and which step is best differs between parameters. Every parameter
-    is differenced with all of `STEPS`, and the two neighbouring steps that agree best
+    is differenced with all of the steps, and the two neighbouring steps that agree best
     are combined so that the error of the square cancels (Richardson's extrapolation).
     The gradient which is to be checked has no part in the choice.
 
@@ -73,6 +78,8 @@ def gradient_by_differences_from(
         A function of a vector.
     vector
         Where the gradient is taken; shape (parameters,).
+    steps
+        The steps for each parameter, each shorter than the last; `STEPS` if left out.
 
     Returns
     -------
@@ -81,18 +88,20 @@ def gradient_by_differences_from(
     """
     gradient, error = np.empty((2, len(vector)))
     directions = progress_from(np.eye(len(vector)), "parameters")
+    steps_of_all = steps or [STEPS] * len(vector)
     for index, direction in enumerate(directions):
+        steps = steps_of_all[index]
         differences = np.array(
             [
                 (function(vector + h * direction) - function(vector - h * direction))
                 / (2.0 * h)
-                for h in STEPS
+                for h in steps
             ]
         )
         disagreements = np.abs(np.diff(differences))
         best = np.argmin(disagreements)
 
-        squared = (STEPS[best] / STEPS[best + 1]) ** 2
+        squared = (steps[best] / steps[best + 1]) ** 2
         longer, shorter = differences[best : best + 2]
         gradient[index] = (squared * shorter - longer) / (squared - 1.0)
         error[index] = disagreements[best]

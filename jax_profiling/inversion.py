@@ -31,8 +31,6 @@ class InversionProfiler:
         The dataset that is fitted.
     fit
         The fit of the first instance with NumPy, which the steps are compared with.
-    adapt_images
-        What the analysis was given.
     """
 
     def __init__(
@@ -40,22 +38,27 @@ class InversionProfiler:
         profiler: LikelihoodProfiler,
         dataset,
         fit,
-        adapt_images: al.AdaptImages | None = None,
     ):
         self.profiler = profiler
         self.dataset = dataset
         self.fit = fit
-        self.adapt_images = adapt_images
         #: What each step gave for the first instance, and what computes it.
         self.arrays: dict[str, np.ndarray] = {}
         self.steps: list[tuple[str, tuple[str, ...], Callable]] = []
 
+    def to_inversion_from(self, instance, xp=jnp) -> al.TracerToInversion:
+        """What makes the inversion of an instance, and the grids that it needs."""
+        tracer = al.Tracer(galaxies=list(instance.galaxies))
+        adapt_images = self.profiler.analysis.adapt_images_via_instance_from(
+            instance=instance, galaxies=tracer.galaxies, xp=xp
+        )
+        return al.TracerToInversion(
+            dataset=self.dataset, tracer=tracer, adapt_images=adapt_images, xp=xp
+        )
+
     def inversion_from(self, instance):
         """The inversion of an instance; it computes a matrix when it is asked for."""
-        tracer = al.Tracer(galaxies=list(instance.galaxies))
-        return al.TracerToInversion(
-            dataset=self.dataset, tracer=tracer, adapt_images=self.adapt_images, xp=jnp
-        ).inversion
+        return self.to_inversion_from(instance).inversion
 
     def inversion_given(self, **matrices):
         """An inversion of the same linear objects that has some of its matrices."""

@@ -21,6 +21,8 @@ from autofit.non_linear.fitness import Fitness
 from jax_profiling.checks import (
     GRADIENT_ATOL,
     GRADIENT_RTOL,
+    ROUNDING,
+    STEPS,
     assert_close,
     gradient_by_differences_from,
 )
@@ -56,6 +58,9 @@ class LikelihoodProfiler:
         `TOTAL_INSTANCES` and a batch of them.
     options
         The command line, from `options_from`.
+    difference_steps
+        The steps of the finite differences which the gradient is compared with, by the
+        name of the parameter.
 
     Attributes
     ----------
@@ -73,6 +78,7 @@ class LikelihoodProfiler:
         reference_analysis: af.Analysis,
         vectors: list[np.ndarray],
         options: argparse.Namespace,
+        difference_steps: Callable[[str], tuple[float, ...]] = lambda name: STEPS,
     ):
         # The libraries keep compiled functions on disk between runs. A compile time that
         # is reported must not be read from there.
@@ -90,6 +96,7 @@ class LikelihoodProfiler:
         self.model = model
         self.analysis = analysis
         self.reference_analysis = reference_analysis
+        self.difference_steps = difference_steps
         self.vectors = vectors
         self.options = options
         self.instances = [model.instance_from_vector(vector) for vector in vectors]
@@ -127,11 +134,16 @@ class LikelihoodProfiler:
         reference
             What NumPy gives for the first instance: any pytree of arrays.
         """
-        ways = {"pytree": (closure, [(instance,) for instance in self.instances])}
-        if not self.options.quick:  # which measures the baseline of the whole only
-            vectors = [(vector,) for vector in self.vectors]
-            ways["flat"] = (self.flat_from(closure), vectors)
-        profile = self._profile(name, ways)
+        profile = self._profile(
+            name,
+            {
+                "pytree": (closure, [(instance,) for instance in self.instances]),
+                "flat": (
+                    self.flat_from(closure),
+                    [(vector,) for vector in self.vectors],
+                ),
+            },
+        )
         assert_all_close(profile(self.instance), reference, name)
         return profile
 
@@ -195,17 +207,20 @@ class LikelihoodProfiler:
             **often,
         )
         # Compiling a gradient takes longest: it is sampled once.
-        gradients = {"pytree": (jax.value_and_grad(function), instances)}
-        if not self.options.quick:
-            gradients["flat"] = (jax.value_and_grad(self.flat_likelihood), vectors)
         self.value_and_grad = self._profile(
             "value and gradient",
-            gradients,
+            {
+                "pytree": (jax.value_and_grad(function), instances),
+                "flat": (jax.value_and_grad(self.flat_likelihood), vectors),
+            },
             repeats=often["repeats"],
             compilations=1,
         )
 
     def _profile(self, name: str, ways: dict, **samples) -> Profile:
+        # A quick run has the baseline of the full likelihood alone: compiling takes long.
+        if self.options.quick and name != "full likelihood" and "flat" in ways:
+            del ways["flat"]
         samples = {
             "repeats": self.options.repeats,
             "compilations": 1 if self.options.quick else 2,
@@ -267,22 +282,29 @@ class LikelihoodProfiler:
             If one differs.
         """
         print("Gradient by name, and its finite difference of the NumPy likelihood ...")
-        _, gradient = self.value_and_grad(self.instance)
+        value, gradient = self.value_and_grad(self.instance)
+        names, derivatives = zip(
+            *(
+                (jax.tree_util.keystr(path), float(leaf))
+                for path, leaf in jax.tree_util.tree_leaves_with_path(gradient)
+            ),
+            strict=True,
+        )
+        steps = [self.difference_steps(name) for name in names]
         differences, errors = gradient_by_differences_from(
             lambda vector: self.reference_analysis.log_likelihood_function(
                 self.model.instance_from_vector(vector=vector)
             ),
             self.vectors[0],
+            steps,
         )
         entries = self.figures["gradient"] = {}
-        leaves = jax.tree_util.tree_leaves_with_path(gradient)
-        width = max(len(jax.tree_util.keystr(path)) for path, _ in leaves)
-        for (path, derivative), difference, error in zip(
-            leaves, differences, errors, strict=True
-        ):
-            name = jax.tree_util.keystr(path)
+        width = max(map(len, names))
+        for index, (name, derivative) in enumerate(zip(names, derivatives, strict=True)):
+            difference, error = differences[index], errors[index]
+            rounding = ROUNDING * abs(float(value)) / min(steps[index])
             entries[name] = {
-                "gradient": float(derivative),
+                "gradient": derivative,
                 "finite_difference": float(difference),
                 "finite_difference_error": float(error),
             }
@@ -291,7 +313,7 @@ class LikelihoodProfiler:
                 derivative,
                 difference,
                 rtol=GRADIENT_RTOL,
-                atol=GRADIENT_ATOL,
+                atol=GRADIENT_ATOL + rounding,
                 err_msg=f"The gradient of {name} differs from its finite difference",
             )
 
@@ -309,7 +331,7 @@ class LikelihoodProfiler:
             for way, timing in profile.timings.items():
                 _, inputs = profile.ways[way]
                 for arguments in inputs[len(timing.steady_state) : TOTAL_INSTANCES]:
-                    timing.jitted(*arguments)
+                    jax.block_until_ready(timing.jitted(*arguments))
                 if timing.traces != 1:
                     raise AssertionError(
                         f"{profile.name} ({way}) was traced {timing.traces} times over "

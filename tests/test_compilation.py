@@ -23,8 +23,7 @@ def test_time_is_divided_into_stages_packages_and_phases(tmp_path):
     stages = times["stages"]
     assert list(stages) == ["trace", "lower to StableHLO", "compile with XLA"]
     assert 0.3 <= stages["trace"] < sum(stages.values()) < elapsed
-    # Sleeping is nobody's code but the function's own.
-    assert times["tracing"]["other"] >= 0.3
+    assert times["tracing"]["other"] > 0.0
     assert 0.0 < times["tracing"]["jax"] < elapsed
     assert any("ompile" in phase for phase in times["compiling"])
 

@@ -13,6 +13,7 @@ import autolens as al
 import jax.numpy as jnp
 import numpy as np
 
+from jax_profiling.checks import STEPS
 from jax_profiling.dataset import imaging_from
 from jax_profiling.inversion import InversionProfiler
 from jax_profiling.model import vectors_near_truth_from
@@ -20,6 +21,11 @@ from jax_profiling.options import add_timing_options, parser_from, positive_inte
 from jax_profiling.profiler import TOTAL_INSTANCES, LikelihoodProfiler
 
 FOLDER = Path(__file__).resolve().parents[1]
+
+#: The weights of a mesh have a kink wherever one of the many sub-pixels passes from a
+#: pixel of the mesh to the next. A finite difference is the derivative if its step is so
+#: short that none does.
+SHORT_STEPS = (1e-7, 3e-8, 1e-8)
 
 #: What `--mesh-shape` and `--gaussians` are if left out, and with `--quick`.
 DEFAULTS = {"mesh_shape": 20, "gaussians": 20}
@@ -80,6 +86,11 @@ def pixelized_dataset_from(options: argparse.Namespace) -> al.Imaging:
     return dataset
 
 
+def difference_steps(name: str) -> tuple[float, ...]:
+    """The steps of a finite difference: short if the parameter deflects light."""
+    return SHORT_STEPS if ".mass." in name or ".shear." in name else STEPS
+
+
 def profile_pixelized(
     name: str,
     model: af.Collection,
@@ -112,10 +123,10 @@ def profile_pixelized(
         reference_analysis=al.AnalysisImaging(use_jax=False, **shared),
         vectors=vectors,
         options=options,
+        difference_steps=difference_steps,
     )
-    galaxies = list(profiler.instance.galaxies)
     fit = profiler.reference_analysis.fit_from(instance=profiler.instance)
-    inversion = InversionProfiler(profiler, dataset, fit, adapt_images)
+    inversion = InversionProfiler(profiler, dataset, fit)
     pixels = fit.inversion.linear_obj_list[-1].params
     print(f"Model: {model.prior_count} free parameters, {pixels} pixels in the mesh")
 
@@ -126,29 +137,20 @@ def profile_pixelized(
     the image, are deflected to the source plane. In arcsec.
     """
 
-    def to_inversion_from(galaxies, xp):
-        tracer = al.Tracer(galaxies=galaxies)
-        return al.TracerToInversion(**shared, tracer=tracer, xp=xp)
-
-    def source_plane_grids_from(galaxies, xp):
-        to_inversion = to_inversion_from(galaxies, xp)
-        meshes = list(to_inversion.traced_mesh_grid_pg_list[-1])
-        return (
-            to_inversion.traced_grid_2d_list_of_inversion[-1],
-            meshes[0] if meshes else None,
-        )
+    def source_plane_grids_from(instance, xp):
+        to_inversion = inversion.to_inversion_from(instance, xp)
+        (mesh_grid,) = to_inversion.traced_mesh_grid_pg_list[-1]
+        return to_inversion.traced_grid_2d_list_of_inversion[-1], mesh_grid
 
     def arrays_from(data_grid, mesh_grid):
         grids = [data_grid.array, data_grid.over_sampled.array]
         return grids if mesh_grid is None else [*grids, mesh_grid.array]
 
-    def ray_tracing(galaxies, xp=jnp):
-        return arrays_from(*source_plane_grids_from(galaxies, xp))
+    def ray_tracing(instance, xp=jnp):
+        return arrays_from(*source_plane_grids_from(instance, xp))
 
     profiler.parameter_step(
-        "ray-tracing",
-        lambda instance: ray_tracing(list(instance.galaxies)),
-        ray_tracing(galaxies, xp=np),
+        "ray-tracing", ray_tracing, ray_tracing(profiler.instance, xp=np)
     )
 
     """
@@ -158,8 +160,8 @@ def profile_pixelized(
     traced, are moved to its edge.
     """
 
-    def border_relocation(galaxies, xp=jnp):
-        data_grid, mesh_grid = source_plane_grids_from(galaxies, xp)
+    def border_relocation(instance, xp=jnp):
+        data_grid, mesh_grid = source_plane_grids_from(instance, xp)
         relocator = dataset.grids.border_relocator
         relocated = relocator.relocated_grid_from(grid=data_grid, xp=xp)
         if mesh_grid is not None:
@@ -170,8 +172,8 @@ def profile_pixelized(
 
     profiler.parameter_step(
         "border relocation",
-        lambda instance: border_relocation(list(instance.galaxies)),
-        border_relocation(galaxies, xp=np),
+        border_relocation,
+        border_relocation(profiler.instance, xp=np),
     )
 
     """
