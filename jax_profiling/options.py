@@ -69,7 +69,7 @@ def parser_from(
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="a small dataset and model, for continuous integration: under a minute",
+        help="a small size without the baseline, for continuous integration",
     )
     return parser
 
