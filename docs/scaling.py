@@ -119,15 +119,18 @@ def page_from(cost: dict, gather: float) -> str:
                 f"{parts['likelihoods'] / total:.0%} | {largest} |"
             )
     table = "\n".join(rows)
+    no_gpu = ""
+    if cost["device"].startswith("cpu"):
+        no_gpu = "**No GPU was available when this page was written.** "
     inputs, outputs = 8 * cost["parameters"], 8
     return f"""# What a million likelihoods cost
 
 The likelihood is that of the profiling script (hst imaging, 20+20 Gaussians,
 {cost["parameters"]} parameters), evaluated by `autofit_patch.batch.map`. Written by
 `python docs/scaling.py`, which measures the four costs below on the machine that it
-runs on: here `{cost["device"]}`, {cost["devices"]} devices. **No GPU was available when
-this page was written**: the rows for faster devices are the measured costs with the
-likelihood alone made 10, 100 and 1000 times faster. On a machine with GPUs the command
+runs on: here `{cost["device"]}`, {cost["devices"]} devices. {no_gpu}The rows
+for faster devices are the measured costs with the likelihood alone made 10, 100 and
+1000 times faster. On a machine with GPUs the command
 writes that machine's page.
 
 | what | measured |
