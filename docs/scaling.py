@@ -128,10 +128,10 @@ def page_from(cost: dict, gather: float) -> str:
 The likelihood is that of the profiling script (hst imaging, 20+20 Gaussians,
 {cost["parameters"]} parameters), evaluated by `autofit_patch.batch.map`. Written by
 `python docs/scaling.py`, which measures the four costs below on the machine that it
-runs on: here `{cost["device"]}`, {cost["devices"]} devices. {no_gpu}The rows
-for faster devices are the measured costs with the likelihood alone made 10, 100 and
-1000 times faster. On a machine with GPUs the command
-writes that machine's page.
+runs on: here `{cost["device"]}`, {cost["devices"]} devices.
+{no_gpu}The rows for faster devices are the
+measured costs with the likelihood alone made 10, 100 and 1000 times faster. On a machine
+with GPUs the command writes that machine's page.
 
 | what | measured |
 | --- | --- |
