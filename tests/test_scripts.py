@@ -14,6 +14,10 @@ from jax_profiling.run_all import SCRIPTS
 
 PROFILING = Path(__file__).parents[1] / "jax_profiling"
 MGE = PROFILING / "imaging" / "mge.py"
+#: A minute and a half each.
+SLOW = pytest.mark.skipif(
+    "ALL_SCRIPTS" not in os.environ, reason="slow: ALL_SCRIPTS=1 runs it too"
+)
 SCAN = PROFILING / "imaging" / "scan.py"
 SIMULATOR = PROFILING / "simulators" / "imaging.py"
 
@@ -47,9 +51,9 @@ def stopped(capsys, monkeypatch):
     "script, parameters, steps",
     [
         ("imaging/mge.py", 15, 11),
-        ("imaging/pixelization.py", 12, 16),
-        ("imaging/delaunay.py", 12, 16),
         ("interferometer/mge.py", 15, 10),
+        pytest.param("imaging/pixelization.py", 12, 16, marks=SLOW),
+        pytest.param("imaging/delaunay.py", 12, 16, marks=SLOW),
     ],
 )
 def test_quick_run_measures_every_step_and_equals_numpy(
