@@ -1,6 +1,7 @@
 """A mapped function gives what a plain loop gives, whatever the batch and the devices."""
 
 import os
+import sys
 import threading
 import time
 
@@ -252,17 +253,20 @@ def test_two_threads_share_a_mapped_function():
 
     def work(name):
         rng = np.random.default_rng(name)
-        for _ in range(20):
+        for _ in range(300):
             x = rng.normal(size=(rng.integers(1, 40), 100))
             results.setdefault(name, []).append((x, mapped(x)))
 
     threads = [threading.Thread(target=work, args=(name,)) for name in range(2)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # whatever can come between two steps of one does
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    sys.setswitchinterval(interval)
     for name in range(2):
-        assert len(results[name]) == 20
+        assert len(results[name]) == 300
         for x, values in results[name]:
             np.testing.assert_allclose(values, np.cos(x).sum(1), rtol=1e-10)
 

@@ -64,7 +64,7 @@ class Program:
         self.total_devices = len(devices)
         self.seconds_per_member = None
         self.seconds_spent = 0.0
-        self._counts = {}
+        self._kept = None, None
         rows = self.capacity * self.total_devices
         self._sharding = NamedSharding(Mesh(np.array(devices), "members"), P("members"))
 
@@ -145,10 +145,11 @@ class Program:
 
     def on_devices(self, counts):
         """The same on the devices, kept for the next batch of the size."""
-        key = counts.tobytes()
-        if key not in self._counts:
-            self._counts = {key: jax.device_put(counts, self._sharding)}
-        return self._counts[key]
+        key, kept = counts.tobytes(), self._kept
+        if key != kept[0]:
+            # One assignment: other threads see the old pair or the new one.
+            kept = self._kept = key, jax.device_put(counts, self._sharding)
+        return kept[1]
 
     def __call__(self, rows: list) -> list:
         """
