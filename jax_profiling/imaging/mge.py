@@ -23,7 +23,7 @@ No step below unpacks a flat vector of parameters. The older way, where a vector
 the jitted function and becomes an instance inside it, is measured beside the new one in
 the same run, so that every time comes with its ratio.
 
-Run it from any folder, with `--help` for its options. The default run takes just under
+Run it from any folder, with `--help` for its options. The default run takes about
 four minutes on two CPU cores and writes a JSON and a figure to `jax_profiling/results`.
 
 __Contents__
