@@ -14,9 +14,6 @@ GRADIENT_RTOL = 1e-3
 # A parameter of light that the solver switched off has no gradient but rounding errors.
 GRADIENT_ATOL = 1e-6
 
-# How far a log likelihood is rounded, relative to its size.
-ROUNDING = 1e-13
-
 # The steps of the finite differences. Log likelihoods of a good dataset change by their
 # own size within 0.01 (arcsec, or of an ellipticity), and are exact to about 1e-10.
 STEPS = (4e-4, 1e-4, 2.5e-5, 6.25e-6)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import jax
 
+from jax_profiling.timing import CountTraces
+
 #: The packages that tracing is divided among; everything else is Python and the rest.
 PACKAGES = ("autofit", "autogalaxy", "autolens", "autoarray", "jax", "numpy")
 
@@ -50,7 +52,7 @@ def compilation_from(
 
 def tracing_by_package(function: Callable, arguments: tuple) -> dict[str, float]:
     """The seconds that tracing spends in the code of each package."""
-    jitted, profiler = jax.jit(lambda *leaves: function(*leaves)), cProfile.Profile()
+    jitted, profiler = jax.jit(CountTraces(function)), cProfile.Profile()
     profiler.runcall(jitted.trace, *arguments)
     seconds = Counter()
     for (path, *_), (*_, own, _, _) in pstats.Stats(profiler).stats.items():
@@ -62,7 +64,7 @@ def tracing_by_package(function: Callable, arguments: tuple) -> dict[str, float]
 
 def stages_from(function: Callable, arguments: tuple, folder: Path) -> dict:
     """The seconds of each stage, and of the phases of XLA within the last."""
-    jitted = jax.jit(lambda *leaves: function(*leaves))
+    jitted = jax.jit(CountTraces(function))
     options = jax.profiler.ProfileOptions()
     options.python_tracer_level = 0  # it would make files of hundreds of megabytes
     times = [time.perf_counter()]

@@ -69,7 +69,7 @@ def parser_from(
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="a small size without the baseline, for continuous integration",
+        help="a small size, for continuous integration",
     )
     return parser
 

@@ -162,7 +162,6 @@ def profile_from(
     repeats: int,
     compilations: int = 1,
     lowerings: int = 0,
-    trace_first: bool = True,
 ) -> Profile:
     """
     Profiles a step of the likelihood.
@@ -180,18 +179,14 @@ def profile_from(
         The number of samples of lowering, compiling and the first call.
     lowerings
         The number of samples of lowering that are taken besides.
-    trace_first
-        Whether a trace that is not measured comes first, as it must for the first
-        samples of two ways to be comparable.
     """
     print(f"  {name} ...", flush=True)
 
     # The first trace in a process also traces JAX's own helpers (`jnp.where` and its
     # like), which every later trace finds done. Whichever way came first would pay for
     # both, so a trace which is not measured comes before them.
-    if trace_first:
-        function, inputs = next(reversed(ways.values()))
-        jax.jit(CountTraces(function)).trace(*inputs[0])
+    function, inputs = next(reversed(ways.values()))
+    jax.jit(CountTraces(function)).trace(*inputs[0])
 
     profile = Profile(name, ways)
     for sample in progress_from(range(lowerings), "lowering"):

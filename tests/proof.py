@@ -23,7 +23,7 @@ WAYS = ("model", "hand")
 
 #: Whether programs of more than ``LONG`` operations are compiled, batched and
 #: differentiated too. Some take a minute: those of decompositions into Gaussians.
-LONG = 120
+LONG = 300
 THOROUGH = int(os.environ.get("CLASS_EXAMPLES", "1")) > 1
 
 #: Two arrays agree to this, relative to the largest number in them. (A decomposition

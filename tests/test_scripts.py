@@ -80,14 +80,16 @@ def test_quick_run_measures_every_step_and_equals_numpy(
 
     figure = path.with_suffix(".png")
     assert figure.read_bytes().startswith(b"\x89PNG")
-    for text in (f"Wrote {figure}", "full likelihood", "pytree", "einstein_radius"):
+    for text in (f"Wrote {figure}", "full likelihood", "pytree", "flat", "ratio"):
         assert text in process.stdout
     assert {"jax", "jaxlib", "autolens"} <= results["environment"]["versions"].keys()
 
     assert len(results["steps"]) == steps
     timings = {"lower", "compile", "first_call", "steady_state"}
     for step in ("full likelihood", "vmap of 3", "value and gradient", "ray-tracing"):
-        assert timings < results["steps"][step]["pytree"].keys()
+        assert results["steps"][step]["ratios"].keys() == timings
+        for way in ("pytree", "flat"):
+            assert results["steps"][step][way]["memory"]["temporaries"] > 0
     for step in results["steps"].values():
         for way in step.keys() - {"ratios"}:
             assert step[way]["traces"] == 1
@@ -95,10 +97,11 @@ def test_quick_run_measures_every_step_and_equals_numpy(
             assert step[way]["memory"]["arguments"] > 0
 
     likelihoods = results["log_likelihoods"]
-    for way in ("pytree", "vmap"):
+    for way in ("pytree", "flat", "vmap"):
         np.testing.assert_allclose(likelihoods[way], likelihoods["numpy"], rtol=1e-6)
     assert len(set(likelihoods["numpy"])) == 3
     assert results["configuration"]["free_parameters"] == parameters
+    assert ".galaxies.lens.mass.einstein_radius" in results["gradient"]
     assert len(results["gradient"]) == parameters
     for entry in results["gradient"].values():
         assert entry["gradient"] == pytest.approx(
