@@ -1,0 +1,1 @@
+"""Profiles of likelihoods of point sources."""

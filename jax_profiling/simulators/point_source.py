@@ -1,0 +1,60 @@
+"""
+Simulator: Point Source
+=======================
+
+Simulates what the point-source scripts fit: the positions of the images of a point behind
+a cluster of galaxies. It takes a second, so nothing is written to disk.
+"""
+
+import autofit as af
+import autolens as al
+import numpy as np
+
+from jax_profiling.instruments import Instrument
+from jax_profiling.simulators.imaging import NOISE_SEED
+
+# The name that pairs the positions with the component of the model that explains them.
+POINT_NAME = "point"
+
+# The square that is searched for images: its side and the spacing of the grid which the
+# search begins with, in arcsec. It holds every image of the simulated cluster with room.
+FIELD_OF_VIEW = 60.0
+GRID_SPACING = 0.5
+
+# How well an image is located, in arcsec: far below the pixels of any telescope.
+PRECISION = 1e-3
+
+
+def point_solver_from() -> al.PointSolver:
+    """The solver of the lens equation, for data and model alike."""
+    pixels = round(FIELD_OF_VIEW / GRID_SPACING)
+    return al.PointSolver.for_grid(
+        grid=al.Grid2D.uniform(
+            shape_native=(pixels, pixels), pixel_scales=GRID_SPACING
+        ),
+        pixel_scale_precision=PRECISION,
+    )
+
+
+def point_dataset_from(instrument: Instrument, truth: af.ModelInstance) -> al.PointDataset:
+    """
+    The observed positions of all images, the noise fixed.
+
+    Parameters
+    ----------
+    instrument
+        The telescope; a position is as uncertain as its pixels are wide.
+    truth
+        The simulated cluster, with the point as `galaxies.source.point`.
+    """
+    positions = point_solver_from().solve(
+        tracer=al.Tracer(galaxies=list(truth.galaxies)),
+        source_plane_coordinate=truth.galaxies.source.point.centre,
+    )
+    noise = np.random.default_rng(NOISE_SEED).normal(size=positions.shape)
+    return al.PointDataset(
+        name=POINT_NAME,
+        positions=positions.array + instrument.pixel_scale * noise,
+        positions_noise_map=instrument.pixel_scale,
+        redshift=truth.galaxies.source.redshift,
+    )
