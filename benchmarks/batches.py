@@ -14,44 +14,9 @@ import json
 import os
 import resource
 import statistics
-import subprocess
 import sys
-import time
-from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[1]
-
-
-def likelihood_and_instances(total: int):
-    """The likelihood of the profiling script, and a batch of different instances."""
-    import autolens_patch  # noqa: F401, I001
-
-    import autolens as al
-    import jax
-    import numpy as np
-
-    from autofit_patch import batch
-    from jax_profiling.dataset import imaging_from
-    from jax_profiling.instruments import INSTRUMENTS
-    from jax_profiling.model import mge_model_from, vectors_near_truth_from
-
-    jax.config.update("jax_enable_compilation_cache", False)
-    dataset = imaging_from(INSTRUMENTS["hst"], PROJECT / "jax_profiling/dataset/imaging")
-    model = mge_model_from(total_gaussians=20)
-    vectors = np.array(vectors_near_truth_from(model, total))
-    analysis = al.AnalysisImaging(dataset=dataset, use_jax=True)
-    return analysis.log_likelihood_function, batch.instances_from(model, vectors)
-
-
-def medians_in_turn(functions: dict, calls: int) -> dict:
-    """The median time of each function in seconds, one call of each in turn."""
-    times = {name: [] for name in functions}
-    for _ in range(calls):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
+from measuring import in_process, likelihood_and_instances, medians_in_turn
 
 
 def against_vmap_and_loop(rounds: int) -> dict:
@@ -147,24 +112,6 @@ def peak_memory(total: int) -> int:
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def in_process(code: str, cores: set[int], launch: int = 0):
-    """What a function of this file returns in a fresh process pinned to some cores."""
-    program = [sys.executable, str(Path(__file__)), "--child", code]
-    if launch:
-        program[1:1] = ["-m", "jax_profiling.launch", "--processes", str(launch)]
-    output = subprocess.run(
-        program,
-        preexec_fn=lambda: os.sched_setaffinity(0, cores),
-        env={**os.environ, "PYTHONWARNINGS": "ignore"},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    ).stdout
-    return json.loads(
-        [line for line in output.splitlines() if line[:1] in "[{0123456789"][-1]
-    )
-
-
 def rows(rounds: int):
     """
     The name, the value, the bar and the unit of each figure; a bar below zero is one that
@@ -173,15 +120,15 @@ def rows(rounds: int):
     both = set(sorted(os.sched_getaffinity(0))[:2])
     one = {min(both)}
 
-    times = in_process(f"against_vmap_and_loop({rounds})", both)
+    times = in_process(__file__, f"against_vmap_and_loop({rounds})", both)
     yield "likelihood, batch.map / jit(vmap)", times["map"] / times["vmap"], 0.55, "x"
     yield "likelihood, batch.map / loop of jit", times["map"] / times["loop"], 1.0, "x"
 
     ratios = {"cores": [], "processes": []}
     for _ in range(3):
-        alone = in_process(f"seconds_per_likelihood({rounds})", one)
-        pinned = in_process(f"seconds_per_likelihood({rounds})", both)
-        shared = in_process(f"seconds_per_likelihood({rounds})", both, launch=2)
+        alone = in_process(__file__, f"seconds_per_likelihood({rounds})", one)
+        pinned = in_process(__file__, f"seconds_per_likelihood({rounds})", both)
+        shared = in_process(__file__, f"seconds_per_likelihood({rounds})", both, launch=2)
         ratios["cores"].append(alone / pinned)
         ratios["processes"].append(alone / shared)
     efficiency = statistics.median(ratios["cores"]) / 2
@@ -189,15 +136,17 @@ def rows(rounds: int):
     speed = statistics.median(ratios["processes"])
     yield "throughput, 2 processes of a core each / 1", speed, -1.7, "x"
 
-    few, many = (in_process(f"peak_memory({total})", both) for total in (64, 4096))
+    few, many = (
+        in_process(__file__, f"peak_memory({total})", both) for total in (64, 4096)
+    )
     # 15 parameters in and a likelihood out, in double precision.
     yield "peak memory, batch of 4,096 / of 64", (many - 4096 * 16 * 8) / few, 1.2, "x"
 
-    given, chosen = in_process("compilations()", both)
+    given, chosen = in_process(__file__, "compilations()", both)
     yield "compilations for batches of 1, 7, 64 and 1000", given, 1, ""
     yield "the same, width found out by measuring", chosen, None, ""
 
-    times = in_process("overhead(500)", both)
+    times = in_process(__file__, "overhead(500)", both)
     yield (
         "trivial function, batch.map / jit(vmap) of a dict",
         (times["map"] / times["vmap"]),

@@ -13,7 +13,8 @@ import os
 import statistics
 import subprocess
 import sys
-import time
+
+from measuring import medians_in_turn
 
 #: A program that prints the median time of ``instance_from_vector``, in microseconds.
 BUILD = """
@@ -37,17 +38,6 @@ for _ in range({calls}):
     times.append(time.perf_counter() - start)
 print(json.dumps(1e6 * statistics.median(times)))
 """
-
-
-def medians_in_turn(functions: dict, calls: int) -> dict:
-    """The median time of each function in microseconds, one call of each in turn."""
-    times = {name: [] for name in functions}
-    for _ in range(calls):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            times[name].append(time.perf_counter() - start)
-    return {name: 1e6 * statistics.median(values) for name, values in times.items()}
 
 
 def build_time(patched: bool, frozen: bool, calls: int) -> float:
@@ -76,38 +66,18 @@ def build_ratio(frozen: bool, rounds: int, calls: int) -> float:
     return statistics.median(ratios)
 
 
-def cluster_model_from(members: int):
+def cluster_rows(members: int = 100, instances: int = 200):
     """
-    A cluster of galaxies whose masses scale with their luminosities: one pair of
-    parameters, the velocity dispersion and the cut radius of a galaxy of luminosity one,
-    drives them all (sigma ~ L^0.25, r_cut ~ L^0.5).
+    The figures of a cluster: galaxies whose masses all follow from one pair of
+    parameters, the velocity dispersion and the cut radius of a galaxy of luminosity one.
     """
     import autofit as af
-    import autolens as al
-    import numpy as np
-
-    random = np.random.default_rng(1)
-    sigma, r_cut = af.UniformPrior(100.0, 400.0), af.UniformPrior(1.0, 30.0)
-    galaxies = []
-    for _ in range(members):
-        luminosity = float(random.uniform(0.1, 1.0))
-        mass = af.Model(
-            al.mp.dPIEMassSph,
-            centre=tuple(map(float, random.uniform(-20.0, 20.0, 2))),
-            sigma=sigma * luminosity**0.25,
-            r_cut=r_cut * luminosity**0.5,
-            **{"r_core": 0.1, "redshift_object": 0.5, "redshift_source": 1.0},
-            **{"H0": 67.66, "Om0": 0.30966},
-        )
-        galaxies.append(af.Model(al.Galaxy, redshift=0.5, mass=mass))
-    return af.Collection(galaxies=af.Collection(galaxies))
-
-
-def cluster_rows(members: int = 100, instances: int = 200):
-    """The figures of a cluster model."""
     import jax
 
-    model = cluster_model_from(members)
+    from jax_profiling.cluster import galaxies_from, scaling_relation_from
+
+    galaxies = galaxies_from(members, scaling_relation_from())
+    model = af.Collection(galaxies=af.Collection(**galaxies))
     traces = []
 
     @jax.jit
@@ -131,7 +101,7 @@ def cluster_rows(members: int = 100, instances: int = 200):
         "new": lambda: jax.tree.flatten(next(new)),
     }
     medians = medians_in_turn(functions, instances)
-    allowed = 4.0 * medians["dict"] + 2.0 * members
+    allowed = 4.0 * medians["dict"] + 2e-6 * members
     for kind in ("same", "new"):
         name = f"flatten of {kind} cluster / (4 dicts + 2 us a galaxy)"
         yield name, medians[kind] / allowed, 1.0, "x"

@@ -4,7 +4,9 @@ Checks of what a likelihood returns against the libraries' NumPy calculation.
 
 from collections.abc import Callable
 
+import autolens as al
 import numpy as np
+from scipy.optimize import root
 
 from jax_profiling.timing import progress_from
 
@@ -103,3 +105,64 @@ def gradient_by_differences_from(
         gradient[index] = (squared * shorter - longer) / (squared - 1.0)
         error[index] = disagreements[best]
     return gradient, error
+
+
+class FollowedImages:
+    """
+    The images that a solver of the lens equation finds for one tracer, followed to those
+    of tracers nearby.
+
+    A solver halves triangles until they are small, so its images move in steps, and no
+    difference of them is a derivative. These move continuously: they are roots of the
+    lens equation, found anew for every tracer.
+
+    Parameters
+    ----------
+    solver
+        The solver.
+    tracer, source_plane_coordinate
+        Where the images start: what the solver is given to find them; (y,x) in arcsec.
+    """
+
+    def __init__(
+        self,
+        solver: al.PointSolver,
+        tracer: al.Tracer,
+        source_plane_coordinate: tuple[float, float],
+    ):
+        self.images = solver.solve(tracer, source_plane_coordinate).array
+        # The solver stops a little beside the point. An image keeps that distance.
+        self.distances = _traced_from(self.images, tracer) - source_plane_coordinate
+
+    def solve(
+        self, tracer: al.Tracer, source_plane_coordinate: tuple[float, float], **_
+    ) -> al.Grid2DIrregular:
+        """
+        The images of a point behind another tracer, as `PointSolver.solve`; (y,x) in
+        arcsec.
+
+        Raises
+        ------
+        RuntimeError
+            If an image cannot be followed so far: it merged with another, perhaps.
+        """
+        images = []
+        for image, distance in zip(self.images, self.distances, strict=True):
+            target = distance + source_plane_coordinate
+
+            def beside(position, target=target):
+                return _traced_from(position[np.newaxis], tracer)[0] - target
+
+            solution = root(beside, image, tol=1e-13)
+            if np.max(np.abs(beside(solution.x))) > 1e-10:
+                raise RuntimeError(
+                    f"The image at {image} has no counterpart: {solution.message}"
+                )
+            images.append(solution.x)
+        return al.Grid2DIrregular(images)
+
+
+def _traced_from(positions: np.ndarray, tracer: al.Tracer) -> np.ndarray:
+    """Positions of shape (images, 2), in the last plane; (y,x) in arcsec."""
+    grid = al.Grid2DIrregular(positions)
+    return tracer.traced_grid_2d_list_from(grid=grid)[-1].array

@@ -49,21 +49,27 @@ def cluster_model_from(total_galaxies: int) -> af.Collection:
     point.centre.centre_0 = af.GaussianPrior(mean=0.6, sigma=0.01)
     point.centre.centre_1 = af.GaussianPrior(mean=-0.9, sigma=0.01)
 
-    # One pair of parameters drives all galaxies. In a collection of their own they have
-    # names of their own: `instance.scaling_relation.sigma`.
-    scaling_relation = af.Collection(
-        sigma=af.GaussianPrior(mean=220.0, sigma=1.0),
-        r_cut=af.GaussianPrior(mean=8.0, sigma=0.1),
-    )
+    # In a collection of their own the parameters of the scaling relation have names of
+    # their own: `instance.scaling_relation.sigma`.
+    scaling_relation = scaling_relation_from()
     return af.Collection(
         galaxies=af.Collection(
             halo=af.Model(al.Galaxy, redshift=LENS_REDSHIFT, mass=halo),
             **galaxies_from(total_galaxies, scaling_relation),
-            source=af.Model(
-                al.Galaxy, redshift=SOURCE_REDSHIFT, **{POINT_NAME: point}
-            ),
+            source=af.Model(al.Galaxy, redshift=SOURCE_REDSHIFT, **{POINT_NAME: point}),
         ),
         scaling_relation=scaling_relation,
+    )
+
+
+def scaling_relation_from() -> af.Collection:
+    """
+    The priors of the pair of parameters which drives all galaxies: the velocity
+    dispersion (km/s) and the cut radius (arcsec) of a galaxy of luminosity one.
+    """
+    return af.Collection(
+        sigma=af.GaussianPrior(mean=220.0, sigma=1.0),
+        r_cut=af.GaussianPrior(mean=8.0, sigma=0.1),
     )
 
 
@@ -78,7 +84,7 @@ def galaxies_from(total: int, scaling_relation: af.Collection) -> dict[str, af.M
     total
         The number of galaxies.
     scaling_relation
-        The priors of sigma and r_cut of a galaxy of luminosity one.
+        From `scaling_relation_from`.
     """
     random = np.random.default_rng(SEED)
     galaxies = {}

@@ -51,7 +51,11 @@ def compilation_from(
 
 
 def tracing_by_package(function: Callable, arguments: tuple) -> dict[str, float]:
-    """The seconds that tracing spends in the code of each package."""
+    """
+    The seconds that tracing spends in the code of each package.
+
+    Python 3.12's profiler hears what all threads do, so no other may run meanwhile.
+    """
     jitted, profiler = jax.jit(CountTraces(function)), cProfile.Profile()
     profiler.runcall(jitted.trace, *arguments)
     seconds = Counter()

@@ -15,6 +15,28 @@ import numpy as np
 from jax_profiling.profiler import LikelihoodProfiler
 
 
+def traced_grids_from(tracer: al.Tracer, grids: list[al.Grid2D], xp=jnp) -> list:
+    """
+    The (y,x) coordinates of the sub-pixels of grids in every plane, in arcsec.
+
+    Parameters
+    ----------
+    tracer
+        What deflects light.
+    grids
+        Grids in the image plane.
+
+    Returns
+    -------
+    Arrays of shape (sub-pixels, 2): of the first grid in every plane, then of the next.
+    """
+    return [
+        traced.over_sampled.array
+        for grid in grids
+        for traced in tracer.traced_grid_2d_list_from(grid=grid, xp=xp)
+    ]
+
+
 class InversionProfiler:
     """
     Profiles the steps of an inversion, each with the libraries' own code.
@@ -70,6 +92,14 @@ class InversionProfiler:
         for name, matrix in matrices.items():
             setattr(inversion, name, matrix)
         return inversion
+
+    def mapping_matrix(self) -> None:
+        """Profiles the mapping matrix, which no later step takes."""
+        self.profiler.parameter_step(
+            "mapping matrix",
+            lambda instance: self.inversion_from(instance).mapping_matrix,
+            reference=self.fit.inversion.mapping_matrix,
+        )
 
     def from_instance(self, attribute: str, step: str) -> None:
         """Profiles a matrix that depends on the parameters."""

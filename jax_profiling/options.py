@@ -7,6 +7,9 @@ from pathlib import Path
 
 from jax_profiling.instruments import INSTRUMENTS, QUICK, Array, Instrument
 
+#: The option of the scripts whose galaxies both have a multi-Gaussian expansion.
+GAUSSIANS = "--gaussians", "how many Gaussians each of the two galaxies has", 20, 4
+
 
 def positive_integer(text: str) -> int:
     """
@@ -58,7 +61,9 @@ def parser_from(
         choices=instruments,
         help=f"the telescope whose data are fitted (default: {instrument})",
     )
-    parser.set_defaults(instruments=instruments, default=instrument, of_quick_run=quick)
+    parser.set_defaults(
+        instruments=instruments, default=instrument, of_quick_run=quick, sizes={}
+    )
     parser.add_argument(
         "--output",
         type=Path,
@@ -74,6 +79,32 @@ def parser_from(
     return parser
 
 
+def add_size(
+    parser: argparse.ArgumentParser, name: str, what: str, default: int, quick: int
+) -> None:
+    """
+    Adds an option that is a whole number.
+
+    Parameters
+    ----------
+    parser
+        A parser made by `parser_from`.
+    name
+        The name on the command line: `--gaussians`.
+    what
+        What it says, for `--help`.
+    default, quick
+        The number if the option is left out, and in a quick run.
+    """
+    parser.add_argument(
+        name,
+        type=positive_integer,
+        metavar="N",
+        help=f"{what} (default: {default}; quick: {quick})",
+    )
+    parser.get_default("sizes")[name[2:].replace("-", "_")] = default, quick
+
+
 def add_timing_options(parser: argparse.ArgumentParser, batch: int, repeats: int) -> None:
     """
     Adds the options of the scripts that time a likelihood.
@@ -85,24 +116,12 @@ def add_timing_options(parser: argparse.ArgumentParser, batch: int, repeats: int
     batch, repeats
         How many instances a batch has, and how many calls are timed, by default.
     """
-    parser.add_argument(
-        "--batch",
-        type=positive_integer,
-        metavar="N",
-        help=f"how many instances a batch has (default: {batch}; quick: 3)",
-    )
-    parser.add_argument(
-        "--repeats",
-        type=positive_integer,
-        metavar="N",
-        help=f"how many calls are timed (default: {repeats}; quick: 5)",
-    )
-    parser.add_argument(
-        "--compilations",
-        type=positive_integer,
-        metavar="N",
-        help="how often the whole likelihood is compiled (default: 4; quick: 1)",
-    )
+    for name, what, default, quick in (
+        ("batch", "how many instances a batch has", batch, 3),
+        ("repeats", "how many calls are timed", repeats, 5),
+        ("compilations", "how often the whole likelihood is compiled", 4, 1),
+    ):
+        add_size(parser, f"--{name}", what, default, quick)
     parser.add_argument(
         "--trace",
         type=Path,
@@ -120,16 +139,9 @@ def add_timing_options(parser: argparse.ArgumentParser, batch: int, repeats: int
         action="store_true",
         help="let JAX log what it compiles, and why it traces a function again",
     )
-    timing = {"batch": batch, "repeats": repeats, "compilations": 4}
-    quick = {"batch": 3, "repeats": 5, "compilations": 1}
-    parser.set_defaults(timing_defaults=timing, timing_quick_defaults=quick)
 
 
-def options_from(
-    parser: argparse.ArgumentParser,
-    defaults: dict[str, int],
-    quick_defaults: dict[str, int],
-) -> argparse.Namespace:
+def options_from(parser: argparse.ArgumentParser) -> argparse.Namespace:
     """
     The options of a run; `instrument` is an `Instrument`.
 
@@ -137,10 +149,6 @@ def options_from(
     ----------
     parser
         A parser made by `parser_from`, with what a script added to it.
-    defaults
-        The values of options which were left out.
-    quick_defaults
-        Their values where `--quick` was given.
     """
     options = parser.parse_args()
     if options.quick and options.instrument:
@@ -148,15 +156,13 @@ def options_from(
     if options.output.exists() and not options.output.is_dir():
         parser.error(f"argument --output: {options.output} is not a folder")
 
-    defaults = defaults | getattr(options, "timing_defaults", {})
-    quick_defaults = quick_defaults | getattr(options, "timing_quick_defaults", {})
     options.instrument = (
         options.of_quick_run
         if options.quick
         else options.instruments[options.instrument or options.default]
     )
 
-    for name, value in (quick_defaults if options.quick else defaults).items():
+    for name, (default, quick) in options.sizes.items():
         if getattr(options, name) is None:
-            setattr(options, name, value)
+            setattr(options, name, quick if options.quick else default)
     return options

@@ -261,8 +261,8 @@ def _entry_from(timing: Timing) -> dict:
 
 
 def time_from(seconds: float) -> str:
-    """A time with the unit that suits it: `"3.42 s"`, `"12.9 ms"`, `"85 us"`."""
-    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
+    """A time with the unit that suits it: `"1.5 h"`, `"3.42 s"`, `"85 us"`."""
+    for unit, scale in (("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3)):
         # From here up, three digits round to the larger unit.
         if seconds >= 0.9995 * scale:
             return f"{seconds / scale:.3g} {unit}"

@@ -314,12 +314,18 @@ class LikelihoodProfiler:
             strict=True,
         )
         steps = [self.difference_steps(name) for name in names]
+
+        def function(vector):
+            instance = self.model.instance_from_vector(vector=vector)
+            return self.difference_analysis.log_likelihood_function(instance)
+
+        assert_close(
+            function(self.vectors[0]),
+            self.reference_log_likelihoods[0],
+            "The likelihood that is differenced",
+        )
         differences, errors = gradient_by_differences_from(
-            lambda vector: self.difference_analysis.log_likelihood_function(
-                self.model.instance_from_vector(vector=vector)
-            ),
-            self.vectors[0],
-            steps,
+            function, self.vectors[0], steps
         )
         entries = self.figures["gradient"] = {}
         width = max(map(len, names))
@@ -399,7 +405,12 @@ class LikelihoodProfiler:
 
 
 def batch_from(instances: list[af.ModelInstance]) -> af.ModelInstance:
-    """A batch: an instance whose leaves have one more axis, a member each."""
+    """
+    A batch: an instance whose leaves have one more axis, a member each.
+
+    `autofit_patch.batch.stack` makes the same. Importing it gives the process a device
+    for each core, which a profile of one device must not have.
+    """
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *instances)
 
 

@@ -15,6 +15,9 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+# The thread by which tqdm looks after its bars would be timed and profiled too.
+tqdm.monitor_interval = 0
+
 TIMINGS = ("lower", "compile", "first_call", "steady_state")
 
 

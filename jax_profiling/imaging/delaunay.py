@@ -19,8 +19,6 @@ import autolens as al
 
 from jax_profiling.dataset import MASK_RADIUS
 from jax_profiling.imaging.pixelized import (
-    DEFAULTS,
-    QUICK_DEFAULTS,
     pixelized_dataset_from,
     pixelized_parser_from,
     profile_pixelized,
@@ -37,7 +35,7 @@ parser = pixelized_parser_from(
     mesh_shape="the side of the square of points laid over the image, of which those in "
     "the mask are corners of triangles",
 )
-options = options_from(parser, DEFAULTS, QUICK_DEFAULTS)
+options = options_from(parser)
 dataset = pixelized_dataset_from(options)
 
 """

@@ -53,13 +53,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from jax_profiling.dataset import imaging_from
-from jax_profiling.inversion import InversionProfiler
+from jax_profiling.inversion import InversionProfiler, traced_grids_from
 from jax_profiling.model import mge_model_from, vectors_near_truth_from
 from jax_profiling.options import (
+    GAUSSIANS,
+    add_size,
     add_timing_options,
     options_from,
     parser_from,
-    positive_integer,
 )
 from jax_profiling.profiler import TOTAL_INSTANCES, LikelihoodProfiler
 
@@ -80,15 +81,8 @@ parser = parser_from(
     output=FOLDER / "results" / "imaging",
 )
 add_timing_options(parser, batch=8, repeats=101)
-parser.add_argument(
-    "--gaussians",
-    type=positive_integer,
-    metavar="N",
-    help="how many Gaussians each of the two galaxies has (default: 20; quick: 4)",
-)
-options = options_from(
-    parser, defaults={"gaussians": 20}, quick_defaults={"gaussians": 4}
-)
+add_size(parser, *GAUSSIANS)
+options = options_from(parser)
 
 """
 __Dataset__
@@ -208,21 +202,16 @@ instance, and makes the tracer inside the trace.
 """
 
 
+grids = [dataset.grids.lp, dataset.grids.blurring]
+
+
 def ray_tracing(instance):
     tracer = al.Tracer(galaxies=list(instance.galaxies))
-    return traced_grids_from(tracer, xp=jnp)
-
-
-def traced_grids_from(tracer, xp):
-    return [
-        grid.over_sampled.array
-        for image_grid in (dataset.grids.lp, dataset.grids.blurring)
-        for grid in tracer.traced_grid_2d_list_from(grid=image_grid, xp=xp)
-    ]
+    return traced_grids_from(tracer, grids, xp=jnp)
 
 
 profiler.parameter_step(
-    "ray-tracing", ray_tracing, reference=traced_grids_from(fit.tracer, xp=np)
+    "ray-tracing", ray_tracing, reference=traced_grids_from(fit.tracer, grids, xp=np)
 )
 
 """
@@ -232,11 +221,7 @@ A column for every Gaussian, holding its image at unit intensity: the Gaussians 
 lens on the image's coordinates, those of the source on the traced ones. Its shape is
 (pixels, Gaussians).
 """
-profiler.parameter_step(
-    "mapping matrix",
-    lambda instance: inversion.inversion_from(instance).mapping_matrix,
-    reference=fit.inversion.mapping_matrix,
-)
+inversion.mapping_matrix()
 
 """
 __Blurred Mapping Matrix__

@@ -18,8 +18,6 @@ import autolens_patch  # noqa: F401
 import autolens as al
 
 from jax_profiling.imaging.pixelized import (
-    DEFAULTS,
-    QUICK_DEFAULTS,
     pixelized_dataset_from,
     pixelized_parser_from,
     profile_pixelized,
@@ -32,7 +30,7 @@ parser = pixelized_parser_from(
     description="Profile the JAX log evidence of a source on a rectangular mesh.",
     mesh_shape="the pixels on each side of the mesh",
 )
-options = options_from(parser, DEFAULTS, QUICK_DEFAULTS)
+options = options_from(parser)
 
 """
 __Model__

@@ -17,7 +17,7 @@ from jax_profiling.checks import STEPS
 from jax_profiling.dataset import imaging_from
 from jax_profiling.inversion import InversionProfiler
 from jax_profiling.model import vectors_near_truth_from
-from jax_profiling.options import add_timing_options, parser_from, positive_integer
+from jax_profiling.options import add_size, add_timing_options, parser_from
 from jax_profiling.profiler import TOTAL_INSTANCES, LikelihoodProfiler
 
 FOLDER = Path(__file__).resolve().parents[1]
@@ -26,10 +26,6 @@ FOLDER = Path(__file__).resolve().parents[1]
 #: pixel of the mesh to the next. A finite difference is the derivative if its step is so
 #: short that none does.
 SHORT_STEPS = (1e-7, 3e-8, 1e-8)
-
-#: What `--mesh-shape` and `--gaussians` are if left out, and with `--quick`.
-DEFAULTS = {"mesh_shape": 20, "gaussians": 20}
-QUICK_DEFAULTS = {"mesh_shape": 6, "gaussians": 3}
 
 
 def pixelized_parser_from(
@@ -59,18 +55,8 @@ def pixelized_parser_from(
         instrument="euclid",
     )
     add_timing_options(parser, batch=4, repeats=31)
-    parser.add_argument(
-        "--mesh-shape",
-        type=positive_integer,
-        metavar="N",
-        help=f"{mesh_shape} (default: 20; quick: 6)",
-    )
-    parser.add_argument(
-        "--gaussians",
-        type=positive_integer,
-        metavar="N",
-        help="how many Gaussians the lens galaxy has (default: 20; quick: 3)",
-    )
+    add_size(parser, "--mesh-shape", mesh_shape, 20, 6)
+    add_size(parser, "--gaussians", "how many Gaussians the lens galaxy has", 20, 3)
     return parser
 
 

@@ -28,7 +28,13 @@ from matplotlib.figure import Figure
 from autofit_patch import batch
 from jax_profiling.dataset import imaging_from
 from jax_profiling.model import mge_model_from, true_vector_from
-from jax_profiling.options import options_from, parser_from, positive_integer
+from jax_profiling.options import (
+    GAUSSIANS,
+    add_size,
+    options_from,
+    parser_from,
+    positive_integer,
+)
 
 FOLDER = Path(__file__).resolve().parents[1]
 
@@ -75,18 +81,11 @@ parser.add_argument(
     metavar="N",
     help="how many values of the parameter are evaluated",
 )
-parser.add_argument(
-    "--gaussians",
-    type=positive_integer,
-    metavar="N",
-    help="how many Gaussians each of the two galaxies has (default: 20; quick: 4)",
-)
+add_size(parser, *GAUSSIANS)
 parser.add_argument(
     "--list", action="store_true", help="print the names and true values, and stop"
 )
-options = options_from(
-    parser, defaults={"gaussians": 20}, quick_defaults={"gaussians": 4}
-)
+options = options_from(parser)
 
 """
 __Model__

@@ -20,13 +20,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from jax_profiling.instruments import ARRAYS, QUICK_ARRAY
-from jax_profiling.inversion import InversionProfiler
+from jax_profiling.inversion import InversionProfiler, traced_grids_from
 from jax_profiling.model import mge_model_from, vectors_near_truth_from
 from jax_profiling.options import (
+    GAUSSIANS,
+    add_size,
     add_timing_options,
     options_from,
     parser_from,
-    positive_integer,
 )
 from jax_profiling.profiler import TOTAL_INSTANCES, LikelihoodProfiler
 from jax_profiling.simulators.interferometer import interferometer_from
@@ -56,15 +57,8 @@ parser.add_argument(
     default="nufft",
     help="how images become visibilities (default: %(default)s)",
 )
-parser.add_argument(
-    "--gaussians",
-    type=positive_integer,
-    metavar="N",
-    help="how many Gaussians each of the two galaxies has (default: 20; quick: 4)",
-)
-options = options_from(
-    parser, defaults={"gaussians": 20}, quick_defaults={"gaussians": 4}
-)
+add_size(parser, *GAUSSIANS)
+options = options_from(parser)
 
 """
 __Dataset, Model__
@@ -83,8 +77,7 @@ profiler = LikelihoodProfiler(
     vectors=vectors_near_truth_from(model, total=TOTAL_INSTANCES + options.batch - 1),
     options=options,
 )
-galaxies = list(profiler.instance.galaxies)
-fit = al.FitInterferometer(dataset=dataset, tracer=al.Tracer(galaxies=galaxies))
+fit = profiler.reference_analysis.fit_from(instance=profiler.instance)
 inversion = InversionProfiler(profiler, dataset, fit)
 
 print("Steps of the likelihood")
@@ -96,16 +89,15 @@ The (y,x) coordinates of the image's pixels, in arcsec, in the image and source 
 """
 
 
-def ray_tracing(galaxies, xp=jnp):
-    tracer = al.Tracer(galaxies=galaxies)
-    grids = tracer.traced_grid_2d_list_from(grid=dataset.grids.lp, xp=xp)
-    return [grid.over_sampled.array for grid in grids]
+def ray_tracing(instance):
+    tracer = al.Tracer(galaxies=list(instance.galaxies))
+    return traced_grids_from(tracer, [dataset.grids.lp], xp=jnp)
 
 
 profiler.parameter_step(
     "ray-tracing",
-    lambda instance: ray_tracing(list(instance.galaxies)),
-    reference=ray_tracing(galaxies, xp=np),
+    ray_tracing,
+    reference=traced_grids_from(fit.tracer, [dataset.grids.lp], xp=np),
 )
 
 """
@@ -114,11 +106,7 @@ __Mapping Matrix__
 A column for every Gaussian, holding its image at unit intensity; of shape (pixels,
 Gaussians).
 """
-profiler.parameter_step(
-    "mapping matrix",
-    lambda instance: inversion.inversion_from(instance).mapping_matrix,
-    reference=fit.inversion.mapping_matrix,
-)
+inversion.mapping_matrix()
 
 """
 __Transformed Mapping Matrix__

@@ -25,15 +25,14 @@ import autolens as al
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.optimize import root
 
-from jax_profiling.checks import STEPS
+from jax_profiling.checks import STEPS, FollowedImages
 from jax_profiling.cluster import cluster_model_from, vectors_from_priors
 from jax_profiling.options import (
+    add_size,
     add_timing_options,
     options_from,
     parser_from,
-    positive_integer,
 )
 from jax_profiling.profiler import TOTAL_INSTANCES, LikelihoodProfiler
 from jax_profiling.simulators.point_source import (
@@ -58,13 +57,8 @@ parser = parser_from(
     output=FOLDER / "results" / "point_source",
 )
 add_timing_options(parser, batch=8, repeats=101)
-parser.add_argument(
-    "--galaxies",
-    type=positive_integer,
-    metavar="N",
-    help="how many galaxies are on the scaling relation (default: 10; quick: 3)",
-)
-options = options_from(parser, defaults={"galaxies": 10}, quick_defaults={"galaxies": 3})
+add_size(parser, "--galaxies", "how many galaxies are on the scaling relation", 10, 3)
+options = options_from(parser)
 
 """
 __Model, Dataset__
@@ -116,44 +110,6 @@ of a likelihood whose images are such roots, found anew for every vector by SciP
 """
 
 
-class FollowedImages:
-    """
-    The images that a solver finds for one tracer, followed to those of tracers nearby.
-
-    Parameters
-    ----------
-    tracer, source_plane_coordinate
-        Where they start: what `solver` is given to find them.
-    """
-
-    def __init__(self, tracer, source_plane_coordinate):
-        images = solver.solve(tracer, source_plane_coordinate)
-        self.images = images.array
-        # The solver stops a little beside the point. An image keeps that distance.
-        self.distances = traced_from(self.images, tracer) - source_plane_coordinate
-
-    def solve(self, tracer, source_plane_coordinate, **_):
-        """The images of the source-plane coordinate, as `PointSolver.solve`."""
-        targets = self.distances + source_plane_coordinate
-        roots = [
-            root(
-                lambda position, target=target: (
-                    traced_from(position[np.newaxis], tracer)[0] - target
-                ),
-                image,
-                tol=1e-13,
-            )
-            for image, target in zip(self.images, targets, strict=True)
-        ]
-        return al.Grid2DIrregular([solution.x for solution in roots])
-
-
-def traced_from(positions, tracer):
-    """The positions of shape (images, 2), traced to the source plane."""
-    grid = al.Grid2DIrregular(positions)
-    return tracer.traced_grid_2d_list_from(grid=grid)[-1].array
-
-
 def tracer_from(instance):
     return al.Tracer(galaxies=list(instance.galaxies))
 
@@ -162,7 +118,7 @@ def centre_from(instance):
     return instance.galaxies.source.point.centre
 
 
-followed = FollowedImages(tracer_from(instance), centre_from(instance))
+followed = FollowedImages(solver, tracer_from(instance), centre_from(instance))
 
 
 def difference_steps(name: str) -> tuple[float, ...]:

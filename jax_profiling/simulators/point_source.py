@@ -29,14 +29,14 @@ def point_solver_from() -> al.PointSolver:
     """The solver of the lens equation, for data and model alike."""
     pixels = round(FIELD_OF_VIEW / GRID_SPACING)
     return al.PointSolver.for_grid(
-        grid=al.Grid2D.uniform(
-            shape_native=(pixels, pixels), pixel_scales=GRID_SPACING
-        ),
+        grid=al.Grid2D.uniform(shape_native=(pixels, pixels), pixel_scales=GRID_SPACING),
         pixel_scale_precision=PRECISION,
     )
 
 
-def point_dataset_from(instrument: Instrument, truth: af.ModelInstance) -> al.PointDataset:
+def point_dataset_from(
+    instrument: Instrument, truth: af.ModelInstance
+) -> al.PointDataset:
     """
     The observed positions of all images, the noise fixed.
 

@@ -1,7 +1,7 @@
 """
 What a million likelihoods cost on 1, 8 and 64 devices.
 
-    python docs/scaling.py
+    python benchmarks/scaling.py
 
 Measures, on the devices of this machine, what a likelihood, its compilation, the host's
 work for a member and the gathering of values between processes cost, and writes
@@ -10,13 +10,13 @@ work for a member and the gathering of values between processes cost, and writes
 
 import argparse
 import json
-import statistics
-import subprocess
-import sys
 import time
-from pathlib import Path
 
-DOCS = Path(__file__).resolve().parent
+from measuring import PROJECT, in_process, likelihood_and_instances, medians_in_turn
+
+from jax_profiling.output import time_from
+
+DOCS = PROJECT / "docs"
 TOTAL = 1_000_000
 DEVICES = (1, 8, 64)
 FASTER = (1, 10, 100, 1000)
@@ -24,38 +24,22 @@ FASTER = (1, 10, 100, 1000)
 
 def seconds_of(function, calls: int) -> float:
     """The median time of a call, in seconds."""
-    times = []
-    for _ in range(calls):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+    return medians_in_turn({"calls": function}, calls)["calls"]
 
 
 def costs() -> dict:
     """What is measured in one process; times in seconds."""
     import autolens_patch  # noqa: F401, I001
 
-    import autolens as al
     import jax
     import numpy as np
 
     from autofit_patch import batch
-    from jax_profiling.dataset import imaging_from
-    from jax_profiling.instruments import INSTRUMENTS
-    from jax_profiling.model import mge_model_from, vectors_near_truth_from
     from jax_profiling.output import environment_from
 
-    jax.config.update("jax_enable_compilation_cache", False)
-    folder = DOCS.parent / "jax_profiling" / "dataset" / "imaging"
-    dataset = imaging_from(INSTRUMENTS["hst"], folder)
-    model = mge_model_from(total_gaussians=20)
-    analysis = al.AnalysisImaging(dataset=dataset, use_jax=True)
     members = 128 * len(jax.devices())
-    instances = batch.instances_from(
-        model, np.array(vectors_near_truth_from(model, members))
-    )
-    likelihood = batch.map(analysis.log_likelihood_function, progress=False)
+    function, instances = likelihood_and_instances(members)
+    likelihood = batch.map(function, progress=False)
     start = time.perf_counter()
     likelihood(batch.take(instances, slice(1)))
     compiling = time.perf_counter() - start
@@ -63,7 +47,8 @@ def costs() -> dict:
         likelihood(instances)
     seconds = seconds_of(lambda: likelihood(instances), 5)
 
-    many = batch.instances_from(model, np.zeros((100_000, model.prior_count)))
+    leaves, structure = jax.tree.flatten(instances)
+    many = jax.tree.unflatten(structure, [np.zeros(100_000)] * len(leaves))
     trivial = batch.map(lambda instance: instance.galaxies.lens.mass.einstein_radius)
     trivial(many)
     return {
@@ -72,7 +57,7 @@ def costs() -> dict:
         "compiling": compiling,
         "likelihood": seconds / members * len(jax.devices()),
         "host": seconds_of(lambda: trivial(many), 5) / 100_000,
-        "parameters": model.prior_count,
+        "parameters": len(leaves),
     }
 
 
@@ -86,17 +71,6 @@ def gathering() -> float:
     share = np.zeros((each, 1))
     _processes.gathered(share, each, TOTAL)
     return seconds_of(lambda: _processes.gathered(share, each, TOTAL), 3)
-
-
-def in_processes(code: str, launch: int = 0):
-    """What a function of this file returns in a fresh process, or in the first of two."""
-    program = [sys.executable, str(Path(__file__)), "--child", code]
-    if launch:
-        program[1:1] = ["-m", "jax_profiling.launch", "--processes", str(launch)]
-    output = subprocess.run(program, stdout=subprocess.PIPE, text=True, check=True).stdout
-    return json.loads(
-        [line for line in output.splitlines() if line[:1] in "{0123456789"][-1]
-    )
 
 
 def page_from(cost: dict, gather: float) -> str:
@@ -127,7 +101,7 @@ def page_from(cost: dict, gather: float) -> str:
 
 The likelihood is that of the profiling script (hst imaging, 20+20 Gaussians,
 {cost["parameters"]} parameters), evaluated by `autofit_patch.batch.map`. Written by
-`python docs/scaling.py`, which measures the four costs below on the machine that it
+`python benchmarks/scaling.py`, which measures the four costs below on the machine that it
 runs on: here `{cost["device"]}`, {cost["devices"]} devices.
 {no_gpu}The rows for faster devices are the
 measured costs with the likelihood alone made 10, 100 and 1000 times faster. On a machine
@@ -163,14 +137,6 @@ the gathering.
 """
 
 
-def time_from(seconds: float) -> str:
-    """A time in the unit that suits it."""
-    for unit, scale in (("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3)):
-        if seconds >= scale:
-            return f"{seconds / scale:.3g} {unit}"
-    return f"{seconds / 1e-6:.3g} us"
-
-
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -180,7 +146,9 @@ def main():
     if options.child:
         print(json.dumps(eval(options.child)))
         return
-    page = page_from(in_processes("costs()"), in_processes("gathering()", launch=2))
+    page = page_from(
+        in_process(__file__, "costs()"), in_process(__file__, "gathering()", launch=2)
+    )
     (DOCS / "scaling.md").write_text(page)
     print(f"Wrote {DOCS / 'scaling.md'}")
 
