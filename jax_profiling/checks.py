@@ -146,19 +146,22 @@ class FollowedImages:
         RuntimeError
             If an image cannot be followed so far: it merged with another, perhaps.
         """
-        images = []
-        for image, distance in zip(self.images, self.distances, strict=True):
-            target = distance + source_plane_coordinate
+        targets = self.distances + source_plane_coordinate
+        images = np.empty_like(self.images)
+        for index, (image, target) in enumerate(zip(self.images, targets, strict=True)):
 
             def beside(position, target=target):
                 return _traced_from(position[np.newaxis], tracer)[0] - target
 
-            solution = root(beside, image, tol=1e-13)
-            if np.max(np.abs(beside(solution.x))) > 1e-10:
+            images[index] = root(beside, image, tol=1e-13).x
+            others = np.delete(self.images, index, axis=0)
+            nearest = np.min(np.linalg.norm(others - image, axis=1), initial=np.inf)
+            is_root = np.max(np.abs(beside(images[index]))) < 1e-10
+            if not is_root or np.linalg.norm(images[index] - image) > 0.5 * nearest:
                 raise RuntimeError(
-                    f"The image at {image} has no counterpart: {solution.message}"
+                    f"The image at (y,x) = {image} arcsec has no counterpart near it in "
+                    "the tracer that it is followed to. Take a tracer that differs less."
                 )
-            images.append(solution.x)
         return al.Grid2DIrregular(images)
 
 

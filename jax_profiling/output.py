@@ -124,8 +124,9 @@ def summary_from(
     peak_memory
         The peak memory after each step, in bytes, if it was asked for.
     """
+    width = 2 + max(len(profile.name) for profile in profiles)
     lines = [
-        f"{'step':<26}{'way':<8}{'lower':>10}{'compile':>10}{'first call':>12}"
+        f"{'step':<{width}}{'way':<8}{'lower':>10}{'compile':>10}{'first call':>12}"
         f"{'steady state':>14}  {'(quartiles)':<20}{'memory':>10}{'traces':>8}"
     ]
     for profile in profiles:
@@ -134,7 +135,7 @@ def summary_from(
             lower, upper = timing.quartiles("steady_state")
             spread = f"({time_from(lower)} - {time_from(upper)})"
             lines.append(
-                f"{name:<26}{way:<8}"
+                f"{name:<{width}}{way:<8}"
                 f"{time_from(timing.median('lower')):>10}"
                 f"{time_from(timing.median('compile')):>10}"
                 f"{time_from(timing.median('first_call')):>12}"
@@ -144,7 +145,7 @@ def summary_from(
             name = ""
         if ratios := profile.ratios():
             lines.append(
-                f"{'':<26}{'ratio':<8}{ratios['lower']:>10.3f}"
+                f"{'':<{width}}{'ratio':<8}{ratios['lower']:>10.3f}"
                 f"{ratios['compile']:>10.3f}{ratios['first_call']:>12.3f}"
                 f"{ratios['steady_state']:>14.3f}"
             )

@@ -24,6 +24,7 @@ SCRIPTS = (
     "imaging/pixelization.py",
     "imaging/delaunay.py",
     "interferometer/mge.py",
+    "point_source/image_plane.py",
 )
 
 

@@ -14,10 +14,6 @@ from jax_profiling.run_all import SCRIPTS
 
 PROFILING = Path(__file__).parents[1] / "jax_profiling"
 MGE = PROFILING / "imaging" / "mge.py"
-#: A minute and a half each.
-SLOW = pytest.mark.skipif(
-    "ALL_SCRIPTS" not in os.environ, reason="slow: ALL_SCRIPTS=1 runs it too"
-)
 SCAN = PROFILING / "imaging" / "scan.py"
 SIMULATOR = PROFILING / "simulators" / "imaging.py"
 
@@ -31,6 +27,9 @@ def run_script(script: Path, *arguments: str, cwd=None) -> subprocess.CompletedP
         text=True,
         timeout=500,
     )
+
+
+EINSTEIN_RADIUS = ".galaxies.lens.mass.einstein_radius"
 
 
 @pytest.fixture
@@ -48,16 +47,18 @@ def stopped(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "script, parameters, steps",
+    "script, parameters, name, steps",
     [
-        ("imaging/mge.py", 15, 11),
-        ("interferometer/mge.py", 15, 10),
-        pytest.param("imaging/pixelization.py", 12, 16, marks=SLOW),
-        pytest.param("imaging/delaunay.py", 12, 16, marks=SLOW),
+        ("imaging/mge.py", 15, EINSTEIN_RADIUS, 11),
+        ("interferometer/mge.py", 15, EINSTEIN_RADIUS, 10),
+        ("imaging/pixelization.py", 12, EINSTEIN_RADIUS, 16),
+        ("imaging/delaunay.py", 12, EINSTEIN_RADIUS, 16),
+        ("point_source/image_plane.py", 10, ".scaling_relation.sigma", 6),
     ],
+    ids=lambda value: str(value) if str(value).endswith(".py") else "",
 )
 def test_quick_run_measures_every_step_and_equals_numpy(
-    script, parameters, steps, tmp_path
+    script, parameters, name, steps, tmp_path
 ):
     # One test a script, since running it is what takes long.
     process = subprocess.run(
@@ -101,7 +102,7 @@ def test_quick_run_measures_every_step_and_equals_numpy(
         np.testing.assert_allclose(likelihoods[way], likelihoods["numpy"], rtol=1e-6)
     assert len(set(likelihoods["numpy"])) == 3
     assert results["configuration"]["free_parameters"] == parameters
-    assert ".galaxies.lens.mass.einstein_radius" in results["gradient"]
+    assert name in results["gradient"]
     assert len(results["gradient"]) == parameters
     for entry in results["gradient"].values():
         assert entry["gradient"] == pytest.approx(

@@ -58,6 +58,7 @@ parser = parser_from(
 )
 add_timing_options(parser, batch=8, repeats=101)
 add_size(parser, "--galaxies", "how many galaxies are on the scaling relation", 10, 3)
+add_size(parser, "--grid-shape", "the side of the grid of the solver", 300, 120)
 options = options_from(parser)
 
 """
@@ -66,17 +67,15 @@ __Model, Dataset__
 The images of the simulated cluster, observed with an uncertainty of a pixel.
 """
 model = cluster_model_from(total_galaxies=options.galaxies)
-dataset = point_dataset_from(options.instrument, model.instance_from_prior_medians())
-solver = point_solver_from()
+solver = point_solver_from(options.grid_shape)
+dataset = point_dataset_from(
+    options.instrument, truth=model.instance_from_prior_medians(), solver=solver
+)
 print(
     f"Dataset: {options.instrument.name}, {len(dataset.positions)} positions, each to "
     f"{options.instrument.pixel_scale} arcsec"
 )
 
-fitted = {
-    "dataset": dataset,
-    "fit_positions_cls": al.FitPositionsImagePairAll,
-}
 vectors = vectors_from_priors(model, total=TOTAL_INSTANCES + options.batch - 1)
 instance = model.instance_from_vector(vector=vectors[0])
 
@@ -126,6 +125,7 @@ def difference_steps(name: str) -> tuple[float, ...]:
     return tuple(100.0 * step for step in STEPS) if "sigma" in name else STEPS
 
 
+fitted = {"dataset": dataset, "fit_positions_cls": al.FitPositionsImagePairAll}
 profiler = LikelihoodProfiler(
     name="image_plane",
     model=model,
@@ -221,6 +221,6 @@ profiler.check_traces()
 profiler.write(
     positions=len(dataset.positions),
     galaxies=options.galaxies,
-    grid_positions=solver.grid.shape[0],
+    grid_shape=options.grid_shape,
     precision=solver.pixel_scale_precision,
 )

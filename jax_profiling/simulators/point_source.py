@@ -16,26 +16,35 @@ from jax_profiling.simulators.imaging import NOISE_SEED
 # The name that pairs the positions with the component of the model that explains them.
 POINT_NAME = "point"
 
-# The square that is searched for images: its side and the spacing of the grid which the
-# search begins with, in arcsec. It holds every image of the simulated cluster with room.
+# The side of the square that is searched for images, in arcsec. It holds every image of
+# the simulated cluster, with room.
 FIELD_OF_VIEW = 60.0
-GRID_SPACING = 0.5
 
 # How well an image is located, in arcsec: far below the pixels of any telescope.
 PRECISION = 1e-3
 
 
-def point_solver_from() -> al.PointSolver:
-    """The solver of the lens equation, for data and model alike."""
-    pixels = round(FIELD_OF_VIEW / GRID_SPACING)
+def point_solver_from(grid_shape: int) -> al.PointSolver:
+    """
+    The solver of the lens equation, for data and model alike.
+
+    Parameters
+    ----------
+    grid_shape
+        The side of the square grid which the search begins with, in pixels. It sees a
+        galaxy whose Einstein radius is above `FIELD_OF_VIEW / grid_shape`.
+    """
     return al.PointSolver.for_grid(
-        grid=al.Grid2D.uniform(shape_native=(pixels, pixels), pixel_scales=GRID_SPACING),
+        grid=al.Grid2D.uniform(
+            shape_native=(grid_shape, grid_shape),
+            pixel_scales=FIELD_OF_VIEW / grid_shape,
+        ),
         pixel_scale_precision=PRECISION,
     )
 
 
 def point_dataset_from(
-    instrument: Instrument, truth: af.ModelInstance
+    instrument: Instrument, truth: af.ModelInstance, solver: al.PointSolver
 ) -> al.PointDataset:
     """
     The observed positions of all images, the noise fixed.
@@ -46,8 +55,10 @@ def point_dataset_from(
         The telescope; a position is as uncertain as its pixels are wide.
     truth
         The simulated cluster, with the point as `galaxies.source.point`.
+    solver
+        What finds the images.
     """
-    positions = point_solver_from().solve(
+    positions = solver.solve(
         tracer=al.Tracer(galaxies=list(truth.galaxies)),
         source_plane_coordinate=truth.galaxies.source.point.centre,
     )
