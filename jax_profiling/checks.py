@@ -35,8 +35,8 @@ def assert_close(
         What they are the results of, for the message.
     atol
         The absolute difference that counts as equal whatever the relative one is. Left
-        out, it is a thousandth of `RTOL` times the largest entry: the rounding errors
-        of a convolution.
+        out, it is a thousandth of `RTOL` times the largest finite entry: the rounding
+        errors of a convolution.
     scale
         What both are multiplied by first: inverse uncertainties, for example.
 
@@ -47,7 +47,8 @@ def assert_close(
     """
     actual, desired = np.asarray(actual) * scale, np.asarray(desired) * scale
     if atol is None:
-        atol = 1e-3 * RTOL * np.max(np.abs(desired))
+        sizes = np.abs(desired)
+        atol = 1e-3 * RTOL * np.max(sizes, where=np.isfinite(sizes), initial=0.0)
     np.testing.assert_allclose(
         actual,
         desired,

@@ -295,3 +295,12 @@ def test_scan_lists_the_names(stopped):
     assert code == 0
     assert f"{RADIUS} 1.6" in output.splitlines()
     assert len(output.splitlines()) == 15
+
+
+def test_infinite_entry_leaves_the_tolerance_of_the_others():
+    from jax_profiling.checks import assert_close
+
+    assert_close([1.0, np.inf], [1.0, np.inf], "This")
+    for actual in ([1.1, np.inf], [1.0, 2.0]):
+        with pytest.raises(AssertionError, match="This differs"):
+            assert_close(actual, [1.0, np.inf], "This")
