@@ -67,7 +67,7 @@ __Model, Dataset__
 The images of the simulated cluster, observed with an uncertainty of a pixel.
 """
 model = cluster_model_from(total_galaxies=options.galaxies)
-solver = point_solver_from(options.grid_shape)
+solver = point_solver_from(options.instrument, options.grid_shape)
 dataset = point_dataset_from(
     options.instrument, truth=model.instance_from_prior_medians(), solver=solver
 )

@@ -20,16 +20,18 @@ POINT_NAME = "point"
 # the simulated cluster, with room.
 FIELD_OF_VIEW = 60.0
 
-# How well an image is located, in arcsec: far below the pixels of any telescope.
-PRECISION = 1e-3
+# How well the solver locates an image, in pixels of the telescope.
+PRECISION = 0.02
 
 
-def point_solver_from(grid_shape: int) -> al.PointSolver:
+def point_solver_from(instrument: Instrument, grid_shape: int) -> al.PointSolver:
     """
     The solver of the lens equation, for data and model alike.
 
     Parameters
     ----------
+    instrument
+        The telescope.
     grid_shape
         The side of the square grid which the search begins with, in pixels. It sees a
         galaxy whose Einstein radius is above `FIELD_OF_VIEW / grid_shape`.
@@ -39,7 +41,7 @@ def point_solver_from(grid_shape: int) -> al.PointSolver:
             shape_native=(grid_shape, grid_shape),
             pixel_scales=FIELD_OF_VIEW / grid_shape,
         ),
-        pixel_scale_precision=PRECISION,
+        pixel_scale_precision=PRECISION * instrument.pixel_scale,
     )
 
 
