@@ -48,8 +48,17 @@ def test_reloading_is_harmless():
     assert json_from_python(code + textwrap.dedent(CHECK)) == EXPECTED
 
 
-@pytest.mark.parametrize("library", ["autofit", "autogalaxy", "autolens", "autoarray"])
-@pytest.mark.parametrize("version", ["2019.1.1", "2099.1.1.1", "0.0.dev1"])
+@pytest.mark.parametrize(
+    "library, version",
+    [
+        ("autofit", "2019.1.1"),
+        ("autofit", "2099.1.1.1"),
+        ("autofit", "0.0.dev1"),
+        ("autogalaxy", "2099.1.1.1"),
+        ("autolens", "2099.1.1.1"),
+        ("autoarray", "2099.1.1.1"),
+    ],
+)
 def test_unknown_version_is_an_error_naming_version_and_range(library, version):
     process = run_python(
         f"""
