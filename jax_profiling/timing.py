@@ -32,6 +32,8 @@ class CountTraces:
     def __init__(self, function: Callable):
         self.function = function
         self.traces = 0
+        # What JAX calls it in its logs and profiles.
+        self.__name__ = getattr(function, "__name__", type(function).__name__)
 
     def __call__(self, *arguments):
         """Calls the function: once per trace, when the function is jitted."""

@@ -232,6 +232,17 @@ def test_traces_are_counted():
     assert counted.traces == 2
 
 
+def test_traced_function_keeps_its_name_in_what_jax_logs():
+    import jax
+
+    from jax_profiling.timing import CountTraces
+
+    def ray_tracing(x):
+        return x + 1
+
+    assert "@jit_ray_tracing" in jax.jit(CountTraces(ray_tracing)).lower(1.0).as_text()
+
+
 RADIUS = "galaxies.lens.mass.einstein_radius"
 SHEAR = "galaxies.lens.shear.gamma_1"
 
