@@ -25,8 +25,10 @@ def cluster_model_from(total_galaxies: int) -> af.Collection:
     A cluster: a dark halo, galaxies, and behind them a point source.
 
     The prior of a parameter is a Gaussian around its simulated value, as wide as
-    instances are to scatter: the images of two such instances are a few hundredths of an
-    arcsec apart. Of the 10 free parameters two belong to the galaxies, all of them.
+    instances are to scatter: their images lie about a tenth of an arcsec from the
+    simulated ones. Centres and radii are in arcsec, velocity dispersions (sigma) in km/s,
+    the position angle in degrees. Of the 10 free parameters two belong to the galaxies,
+    all of them.
 
     Parameters
     ----------
@@ -76,8 +78,8 @@ def scaling_relation_from() -> af.Collection:
 def galaxies_from(total: int, scaling_relation: af.Collection) -> dict[str, af.Model]:
     """
     The models of galaxies whose masses follow from their luminosities: sigma ~ L^(1/4)
-    and r_cut ~ L^(1/2), equation (8) of Jullo et al. 2007
-    (https://arxiv.org/abs/0706.0048). Their positions and luminosities are known.
+    and r_cut ~ L^(1/2), as in Jullo et al. 2007 (https://arxiv.org/abs/0706.0048). Their
+    positions and luminosities are known.
 
     Parameters
     ----------
