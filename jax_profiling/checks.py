@@ -54,7 +54,7 @@ def assert_close(
         desired,
         rtol=RTOL,
         atol=atol,
-        err_msg=f"{what} differs from the NumPy calculation",
+        err_msg=f"{what} differs from what it is compared with",
     )
 
 

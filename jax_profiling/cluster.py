@@ -12,7 +12,7 @@ from jax_profiling.simulators.point_source import POINT_NAME
 LENS_REDSHIFT = 0.5
 SOURCE_REDSHIFT = 2.0
 
-# A galaxy's luminosity, in units of that of a typical galaxy.
+# The range of the galaxies' luminosities, in units of that of a typical galaxy.
 LUMINOSITIES = (0.1, 1.0)
 
 # The galaxies are scattered over a square of this half width, in arcsec.
@@ -27,8 +27,8 @@ def cluster_model_from(total_galaxies: int) -> af.Collection:
     The prior of a parameter is a Gaussian around its simulated value, as wide as
     instances are to scatter: their images lie about a tenth of an arcsec from the
     simulated ones. Centres and radii are in arcsec, velocity dispersions (sigma) in km/s,
-    the position angle in degrees. Of the 10 free parameters two belong to the galaxies,
-    all of them.
+    the position angle in degrees. Of the 10 free parameters two drive all of the
+    galaxies.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def cluster_model_from(total_galaxies: int) -> af.Collection:
         sigma=af.GaussianPrior(mean=900.0, sigma=1.0),
         r_core=af.GaussianPrior(mean=6.0, sigma=0.02),
         r_cut=1000.0,
-        **normalization(),
+        **distance_arguments(),
     )
     halo.centre.centre_0 = af.GaussianPrior(mean=0.2, sigma=0.01)
     halo.centre.centre_1 = af.GaussianPrior(mean=-0.3, sigma=0.01)
@@ -98,7 +98,7 @@ def galaxies_from(total: int, scaling_relation: af.Collection) -> dict[str, af.M
             sigma=scaling_relation.sigma * luminosity**0.25,
             r_core=0.1,
             r_cut=scaling_relation.r_cut * luminosity**0.5,
-            **normalization(),
+            **distance_arguments(),
         )
         galaxies[f"galaxy_{index}"] = af.Model(
             al.Galaxy, redshift=LENS_REDSHIFT, mass=mass
@@ -106,8 +106,11 @@ def galaxies_from(total: int, scaling_relation: af.Collection) -> dict[str, af.M
     return galaxies
 
 
-def normalization() -> dict[str, float]:
-    """What turns a velocity dispersion into a deflection: two distances."""
+def distance_arguments() -> dict[str, float]:
+    """
+    The redshifts of lens and source and the cosmology (`H0` in km/s/Mpc, `Om0`), by which
+    a dPIE mass turns a velocity dispersion into a deflection.
+    """
     return {
         "redshift_object": LENS_REDSHIFT,
         "redshift_source": SOURCE_REDSHIFT,
@@ -116,9 +119,20 @@ def normalization() -> dict[str, float]:
     }
 
 
-def vectors_from_priors(model: af.Collection, total: int, seed: int = 0) -> list:
+def vectors_from_priors(
+    model: af.Collection, total: int, seed: int = 0
+) -> list[np.ndarray]:
     """
     Parameters drawn from the priors of a model.
+
+    Parameters
+    ----------
+    model
+        The model whose free parameters are drawn.
+    total
+        How many to draw.
+    seed
+        The seed of the draws.
 
     Returns
     -------

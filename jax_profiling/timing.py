@@ -7,6 +7,7 @@ one of each, then again, with the order of the two alternating.
 """
 
 import gc
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -27,13 +28,20 @@ class CountTraces:
 
     Every `CountTraces` is a new function to JAX, so a jitted one starts with nothing
     traced and nothing compiled.
+
+    Parameters
+    ----------
+    function
+        The function.
+    name
+        What it does, for the logs and profiles that JAX writes.
     """
 
-    def __init__(self, function: Callable):
+    def __init__(self, function: Callable, name: str = "function"):
         self.function = function
         self.traces = 0
         # What JAX calls it in its logs and profiles.
-        self.__name__ = getattr(function, "__name__", type(function).__name__)
+        self.__name__ = re.sub(r"\W+", "_", name)
 
     def __call__(self, *arguments):
         """Calls the function: once per trace, when the function is jitted."""
@@ -48,6 +56,8 @@ class Timing:
 
     Attributes
     ----------
+    name
+        The name of the step and of the way.
     lower
         Tracing the function and lowering it to StableHLO.
     compile
@@ -60,6 +70,7 @@ class Timing:
         The static memory of the compiled function, in bytes.
     """
 
+    name: str
     lower: list[float] = field(default_factory=list)
     compile: list[float] = field(default_factory=list)
     first_call: list[float] = field(default_factory=list)
@@ -84,7 +95,7 @@ class Timing:
 
     def lower_from(self, function: Callable, arguments: tuple) -> jax.stages.Lowered:
         """Takes one sample of lowering."""
-        self.counted = CountTraces(function)
+        self.counted = CountTraces(function, self.name)
         self.jitted = jax.jit(self.counted)
 
         # Tracing leaves reference cycles behind. Collecting them here keeps one
@@ -143,7 +154,7 @@ class Profile:
     timings: dict[str, Timing] = field(init=False)
 
     def __post_init__(self):
-        self.timings = {way: Timing() for way in self.ways}
+        self.timings = {way: Timing(f"{self.name} {way}") for way in self.ways}
 
     def __call__(self, *arguments):
         """Calls the jitted function of the first way."""

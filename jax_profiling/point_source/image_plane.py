@@ -25,6 +25,7 @@ import autolens as al
 import jax
 import jax.numpy as jnp
 import numpy as np
+from autoarray.structures.triangles.shape import Point
 
 from jax_profiling.checks import STEPS, FollowedImages
 from jax_profiling.cluster import cluster_model_from, vectors_from_priors
@@ -58,7 +59,13 @@ parser = parser_from(
 )
 add_timing_options(parser, batch=8, repeats=101)
 add_size(parser, "--galaxies", "how many galaxies are on the scaling relation", 10, 3)
-add_size(parser, "--grid-shape", "the side of the grid of the solver", 300, 120)
+add_size(
+    parser,
+    "--grid-shape",
+    "how many triangles of the solver are on a side of the field",
+    300,
+    120,
+)
 options = options_from(parser)
 
 """
@@ -80,8 +87,8 @@ vectors = vectors_from_priors(model, total=TOTAL_INSTANCES + options.batch - 1)
 instance = model.instance_from_vector(vector=vectors[0])
 
 """
-Ten galaxies have one leaf for the velocity dispersion. When JAX makes an instance of
-other leaves, all galaxies follow, with everything that their constructors derive.
+All galaxies have one leaf for the velocity dispersion. When JAX makes an instance of
+other leaves, they follow, with everything that their constructors derive.
 """
 faster = jax.tree_util.tree_map_with_path(
     lambda path, leaf: (
@@ -90,7 +97,7 @@ faster = jax.tree_util.tree_map_with_path(
     instance,
 )
 print(f"Model: {model.prior_count} free parameters, {options.galaxies} galaxies")
-halo, *galaxies, source = zip(instance.galaxies, faster.galaxies, strict=True)
+_, *galaxies, _ = zip(instance.galaxies, faster.galaxies, strict=True)
 for before, after in galaxies:
     # The strength of a mass is proportional to the square of its velocity dispersion.
     np.testing.assert_allclose(after.mass.sigma, 2.0 * before.mass.sigma, rtol=1e-12)
@@ -119,8 +126,9 @@ followed = FollowedImages(solver, tracer_from(instance), centre_from(instance))
 
 
 def difference_steps(name: str) -> tuple[float, ...]:
-    """Velocity dispersions and angles are in units that change little in one step."""
-    return tuple(100.0 * step for step in STEPS) if "sigma" in name else STEPS
+    """Longer for velocity dispersions (km/s) and the position angle (degrees)."""
+    longer = name.endswith((".sigma", ".angle_pos"))
+    return tuple(100.0 * step for step in STEPS) if longer else STEPS
 
 
 fitted = {"dataset": dataset, "fit_positions_cls": al.FitPositionsImagePairAll}
@@ -140,13 +148,17 @@ print("Steps of the likelihood")
 """
 __Ray Tracing__
 
-The (y,x) coordinates of the grid that the search for images begins with, in arcsec, in
-the source plane.
+The search for images begins with triangles that cover the field. The (y,x) coordinates
+of their vertices, in arcsec, are deflected to the source plane.
 """
+first_step = next(
+    solver.steps(tracer_from(instance), shape=Point(*centre_from(instance)), xp=jnp)
+)
+vertices = al.Grid2DIrregular(np.asarray(first_step.initial_triangles.vertices))
 
 
 def ray_tracing(instance, xp=jnp):
-    grids = tracer_from(instance).traced_grid_2d_list_from(grid=solver.grid, xp=xp)
+    grids = tracer_from(instance).traced_grid_2d_list_from(grid=vertices, xp=xp)
     return grids[-1].array
 
 
@@ -155,9 +167,9 @@ profiler.parameter_step("ray-tracing", ray_tracing, ray_tracing(instance, xp=np)
 """
 __Images__
 
-The solver joins the grid to triangles, keeps those that contain the point once they are
-traced to the source plane, halves them, and so on. Under JAX its result has room for
-twenty images, of which those that are not there are infinite.
+The solver keeps the triangles that contain the point once they are traced to the source
+plane, halves their sides, and so on. Under JAX its result has room for twenty images, of
+which those that are not there are infinite.
 """
 
 
@@ -166,7 +178,7 @@ def images(instance, xp=jnp):
 
 
 def sorted_images(positions):
-    """The images that are there, from the lowest to the highest."""
+    """The images that are there, from left to right; shape (images, 2), in arcsec."""
     positions = np.asarray(positions)
     found = positions[np.isfinite(positions).all(axis=1)]
     return found[np.lexsort(found.T)]
@@ -184,8 +196,9 @@ Each observed position may be any of the images.
 
 
 class FitOfImages(al.FitPositionsImagePairAll):
-    """The fit of images that were found before."""
+    """The fit of images that were found before, whatever the tracer and the solver."""
 
+    # In place of the property that finds them.
     model_data = None
 
 
@@ -220,5 +233,5 @@ profiler.write(
     positions=len(dataset.positions),
     galaxies=options.galaxies,
     grid_shape=options.grid_shape,
-    precision=solver.pixel_scale_precision,
+    solver_precision=solver.pixel_scale_precision,
 )

@@ -33,8 +33,9 @@ def point_solver_from(instrument: Instrument, grid_shape: int) -> al.PointSolver
     instrument
         The telescope.
     grid_shape
-        The side of the square grid which the search begins with, in pixels. It sees a
-        galaxy whose Einstein radius is above `FIELD_OF_VIEW / grid_shape`.
+        How many of the triangles which the search begins with are on a side of the
+        field. The images beside a galaxy are found if its Einstein radius exceeds the
+        side of a triangle.
     """
     return al.PointSolver.for_grid(
         grid=al.Grid2D.uniform(
@@ -49,7 +50,7 @@ def point_dataset_from(
     instrument: Instrument, truth: af.ModelInstance, solver: al.PointSolver
 ) -> al.PointDataset:
     """
-    The observed positions of all images, the noise fixed.
+    The observed positions of all images, with noise of a fixed seed.
 
     Parameters
     ----------
