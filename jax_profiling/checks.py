@@ -54,7 +54,7 @@ def assert_close(
         desired,
         rtol=RTOL,
         atol=atol,
-        err_msg=f"{what} differs from what it is compared with",
+        err_msg=f"{what} differs from the NumPy calculation",
     )
 
 
@@ -122,7 +122,16 @@ class FollowedImages:
     solver
         The solver.
     tracer, source_plane_coordinate
-        Where the images start: what the solver is given to find them; (y,x) in arcsec.
+        Where the images start: what the solver is given to find them; (y,x) in arcsec, in
+        the last plane.
+
+    Attributes
+    ----------
+    images
+        The images that it finds; shape (images, 2), in arcsec.
+    offsets
+        How far beside the point each of them is traced to, for the solver stops a little
+        beside it. An image keeps its offset; shape (images, 2), in arcsec.
     """
 
     def __init__(
@@ -132,11 +141,14 @@ class FollowedImages:
         source_plane_coordinate: tuple[float, float],
     ):
         self.images = solver.solve(tracer, source_plane_coordinate).array
-        # The solver stops a little beside the point. An image keeps that distance.
-        self.distances = _traced_from(self.images, tracer) - source_plane_coordinate
+        self.offsets = _traced_from(self.images, tracer) - source_plane_coordinate
 
     def solve(
-        self, tracer: al.Tracer, source_plane_coordinate: tuple[float, float], **_
+        self,
+        tracer: al.Tracer,
+        source_plane_coordinate: tuple[float, float],
+        plane_redshift: float | None = None,
+        **_,
     ) -> al.Grid2DIrregular:
         """
         The images of a point behind another tracer, as `PointSolver.solve`; (y,x) in
@@ -144,10 +156,18 @@ class FollowedImages:
 
         Raises
         ------
+        ValueError
+            If the point is not in the last plane.
         RuntimeError
             If an image cannot be followed so far: it merged with another, perhaps.
         """
-        targets = self.distances + source_plane_coordinate
+        last = tracer.planes[-1].redshift
+        if plane_redshift not in (None, last):
+            raise ValueError(
+                f"The point is in the plane at redshift {plane_redshift}. Images are "
+                f"followed to a point in the last plane only, which is at {last}."
+            )
+        targets = self.offsets + source_plane_coordinate
         images = np.empty_like(self.images)
         for index, (image, target) in enumerate(zip(self.images, targets, strict=True)):
 

@@ -25,6 +25,8 @@ def traced_grids_from(tracer: al.Tracer, grids: list[al.Grid2D], xp=jnp) -> list
         What deflects light.
     grids
         Grids in the image plane.
+    xp
+        The array module.
 
     Returns
     -------

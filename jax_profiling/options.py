@@ -62,7 +62,10 @@ def parser_from(
         help=f"the telescope whose data are fitted (default: {instrument})",
     )
     parser.set_defaults(
-        instruments=instruments, default=instrument, of_quick_run=quick, sizes={}
+        instruments=instruments,
+        default_instrument=instrument,
+        of_quick_run=quick,
+        sizes={},
     )
     parser.add_argument(
         "--output",
@@ -143,7 +146,7 @@ def add_timing_options(parser: argparse.ArgumentParser, batch: int, repeats: int
 
 def options_from(parser: argparse.ArgumentParser) -> argparse.Namespace:
     """
-    The options of a run; `instrument` is an `Instrument`.
+    The options of a run; `instrument` is an `Instrument` or an `Array`.
 
     Parameters
     ----------
@@ -159,7 +162,7 @@ def options_from(parser: argparse.ArgumentParser) -> argparse.Namespace:
     options.instrument = (
         options.of_quick_run
         if options.quick
-        else options.instruments[options.instrument or options.default]
+        else options.instruments[options.instrument or options.default_instrument]
     )
 
     for name, (default, quick) in options.sizes.items():

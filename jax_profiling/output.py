@@ -264,7 +264,7 @@ def _entry_from(timing: Timing) -> dict:
 def time_from(seconds: float) -> str:
     """A time with the unit that suits it: `"1.5 h"`, `"3.42 s"`, `"85 us"`."""
     for unit, scale in (("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3)):
-        # From here up, three digits round to the larger unit.
+        # From here up, three digits round to the larger unit (or to 60 of the smaller).
         if seconds >= 0.9995 * scale:
             return f"{seconds / scale:.3g} {unit}"
     return f"{seconds / 1e-6:.3g} us"

@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 from jax_profiling.checks import FollowedImages
-from jax_profiling.cluster import cluster_model_from, vectors_from_priors
+from jax_profiling.cluster import (
+    LUMINOSITIES,
+    cluster_model_from,
+    vectors_from_priors,
+)
 
 SOLVER = al.PointSolver.for_grid(
     grid=al.Grid2D.uniform(shape_native=(40, 40), pixel_scales=0.1),
@@ -46,6 +50,21 @@ def test_image_that_is_gone_cannot_be_followed():
         followed.solve(sphere_from(0.2), BEHIND)
 
 
+def test_images_that_merged_cannot_be_followed():
+    mass = al.mp.Isothermal(ell_comps=(0.2, 0.0), einstein_radius=1.0)
+    tracer = al.Tracer(galaxies=[al.Galaxy(redshift=0.5, mass=mass), al.Galaxy(1.0)])
+    followed = FollowedImages(SOLVER, tracer, (0.0, 0.1))
+    assert len(followed.images) == 4
+    with pytest.raises(RuntimeError, match="has no counterpart"):
+        followed.solve(tracer, (0.0, 0.3))
+
+
+def test_images_of_a_point_in_another_plane_are_not_followed():
+    followed = FollowedImages(SOLVER, sphere_from(1.0), BEHIND)
+    with pytest.raises(ValueError, match="plane at redshift 0.7"):
+        followed.solve(sphere_from(1.0), BEHIND, plane_redshift=0.7)
+
+
 @pytest.mark.parametrize("total_galaxies", [1, 5])
 def test_two_parameters_drive_all_galaxies_of_the_cluster(total_galaxies):
     model = cluster_model_from(total_galaxies)
@@ -67,6 +86,17 @@ def test_two_parameters_drive_all_galaxies_of_the_cluster(total_galaxies):
         2.0 * total_b0(instance) / instance.scaling_relation.sigma, rel=1e-12
     )
     assert gradient.scaling_relation.r_cut == 0.0
+
+
+def test_masses_of_the_galaxies_follow_from_their_luminosities():
+    instance = cluster_model_from(5).instance_from_prior_medians()
+    relation = instance.scaling_relation
+    _, *galaxies, _ = instance.galaxies
+    luminosities = [(g.mass.sigma / relation.sigma) ** 4 for g in galaxies]
+    assert len(set(luminosities)) == 5
+    for galaxy, luminosity in zip(galaxies, luminosities, strict=True):
+        assert LUMINOSITIES[0] <= luminosity <= LUMINOSITIES[1]
+        assert galaxy.mass.r_cut / relation.r_cut == pytest.approx(luminosity**0.5)
 
 
 def test_instances_of_the_cluster_scatter_as_wide_as_its_priors():

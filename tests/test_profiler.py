@@ -20,7 +20,7 @@ class Peak:
 
 
 class Analysis(af.Analysis):
-    """A likelihood that may be wrong by a factor, as its gradient may be."""
+    """A likelihood whose gradient may be wrong by a factor, and which may have a loop."""
 
     def __init__(self, use_jax, factor=1.0, gradient_factor=1.0, mode="reverse"):
         super().__init__(use_jax=use_jax)
@@ -32,8 +32,11 @@ class Analysis(af.Analysis):
         value = -0.5 * (peak.centre / peak.width) ** 2 - peak.width
         if not self._use_jax:
             return self.factor * value
+        if self.gradient_mode == "forward":
+            # JAX cannot differentiate this in reverse.
+            value = jax.lax.while_loop(lambda x: x < -1e9, lambda x: x + 1.0, value)
         steep = self.gradient_factor * value
-        return self.factor * (jax.lax.stop_gradient(value - steep) + steep)
+        return jax.lax.stop_gradient(value - steep) + steep
 
 
 def model_from(**constants) -> af.Collection:
@@ -45,14 +48,20 @@ def model_from(**constants) -> af.Collection:
 
 
 OPTIONS = Namespace(
-    **{"batch": 2, "repeats": 3, "compilations": 1, "quick": True},
-    **{"explain": False, "trace": None, "memory": False},
+    batch=2,
+    repeats=3,
+    compilations=1,
+    quick=True,
+    explain=False,
+    trace=None,
+    memory=False,
 )
 
 
 @pytest.fixture
 def profiler_of(monkeypatch):
     """Profile a likelihood of 21 different instances."""
+    # The compilation cache would stay switched off for the tests that follow.
     monkeypatch.setattr(jax.config, "update", lambda *_: None)
     model = model_from()
     vectors = [
@@ -90,9 +99,50 @@ def test_profile_of_a_right_likelihood_has_its_figures(profiler_of, mode):
     assert gradient[".peak.width"]["gradient"] == pytest.approx(0.1**2 - 1.0)
 
 
-def test_wrong_value_is_noticed(profiler_of):
-    with pytest.raises(AssertionError, match="likelihood differs from the NumPy"):
-        profiler_of(factor=1.00001).check_values()
+def only_last_wrong(right, last):
+    """A function that is wrong for the last of the instances only."""
+
+    def function(argument):
+        value = right(argument)
+        wrong = jax.tree.map(lambda leaf: 1.00001 * leaf, value)
+        # The first leaf is the centre, or the whole vector; a batch's has its members.
+        first = jax.tree.leaves(argument)[0]
+        return wrong if np.isclose(first, last).any() else value
+
+    return function
+
+
+@pytest.mark.parametrize(
+    "way, message",
+    [
+        ("likelihood", "The full likelihood differs"),
+        ("flat", "The flat likelihood differs"),
+        ("value_and_grad", "The value beside the gradient differs"),
+        ("batched_likelihood", "The batched likelihood differs"),
+        ("chained", "The chain of steps differs"),
+    ],
+)
+def test_wrong_value_of_one_instance_is_noticed(profiler_of, way, message):
+    profiler = profiler_of()
+    chained, last = profiler.likelihood, 0.1 + 0.01 * (TOTAL_INSTANCES - 1)
+    profiler.check_values(chained)
+    if way == "chained":
+        chained = only_last_wrong(chained, last)
+    elif way == "flat":
+        flat = profiler.likelihood.timings["flat"]
+        flat.jitted = only_last_wrong(flat.jitted, last)
+    elif way == "likelihood":
+        pytree = profiler.likelihood.timings["pytree"]
+        pytree.jitted = only_last_wrong(pytree.jitted, last)
+        chained = None
+    elif way == "batched_likelihood":
+        # The last batch has the instance after the last as well.
+        right = profiler.batched_likelihood
+        profiler.batched_likelihood = only_last_wrong(right, last + 0.01)
+    else:
+        setattr(profiler, way, only_last_wrong(getattr(profiler, way), last))
+    with pytest.raises(AssertionError, match=message):
+        profiler.check_values(chained)
 
 
 @pytest.mark.parametrize("mode", ["reverse", "forward"])
@@ -117,14 +167,38 @@ def test_second_trace_is_noticed(profiler_of):
         profiler.check_traces()
 
 
-def test_wrong_step_is_noticed(profiler_of):
-    def square(instance):
-        return jnp.square(instance.peak.centre)
+def square(instance):
+    return jnp.square(instance.peak.centre)
 
+
+def test_wrong_step_is_noticed(profiler_of):
     profiler = profiler_of()
     profiler.parameter_step("square", square, reference=0.01)
-    with pytest.raises(AssertionError, match="square differs from the NumPy"):
+    with pytest.raises(AssertionError, match=r"square \(pytree\) differs"):
         profiler.parameter_step("square", square, reference=0.0101)
+
+
+def test_flat_step_that_does_something_else_is_noticed(profiler_of):
+    profiler = profiler_of()
+    profiler.flat_from = lambda closure: lambda vector: 1.01 * jnp.square(vector[0])
+    with pytest.raises(AssertionError, match=r"square \(flat\) differs"):
+        profiler.parameter_step("square", square, reference=0.01)
+
+
+def test_wrong_step_of_arrays_is_noticed(profiler_of):
+    profiler = profiler_of()
+    profiler.array_step("sum", jnp.add, [1.0, 2.0], reference=3.0)
+    with pytest.raises(AssertionError, match="sum differs from the NumPy"):
+        profiler.array_step("sum", jnp.add, [1.0, 2.0], reference=3.00001)
+
+
+def test_wrong_gradient_of_the_flat_vector_is_noticed(profiler_of):
+    profiler = profiler_of()
+    flat = profiler.value_and_grad.timings["flat"]
+    right = flat.jitted
+    flat.jitted = lambda vector: (right(vector)[0], 1.01 * right(vector)[1])
+    with pytest.raises(AssertionError, match="gradient of the flat vector differs"):
+        profiler.check_gradient()
 
 
 def test_part_of_a_step_can_be_compared(profiler_of):
@@ -136,5 +210,5 @@ def test_part_of_a_step_can_be_compared(profiler_of):
 
     profiler = profiler_of()
     profiler.parameter_step("finite", both, reference=[0.1], compared=finite)
-    with pytest.raises(AssertionError, match="finite differs from the NumPy"):
+    with pytest.raises(AssertionError, match="finite .pytree. differs from the NumPy"):
         profiler.parameter_step("finite", both, reference=[0.2], compared=finite)
