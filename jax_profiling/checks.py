@@ -142,6 +142,10 @@ class FollowedImages:
     ):
         self.images = solver.solve(tracer, source_plane_coordinate).array
         self.offsets = _traced_from(self.images, tracer) - source_plane_coordinate
+        # An image that moves halfway to another may have become that one.
+        separations = np.linalg.norm(self.images[:, np.newaxis] - self.images, axis=2)
+        np.fill_diagonal(separations, np.inf)
+        self._reach = 0.5 * separations.min(axis=1, initial=np.inf)
 
     def solve(
         self,
@@ -174,11 +178,10 @@ class FollowedImages:
             def beside(position, target=target):
                 return _traced_from(position[np.newaxis], tracer)[0] - target
 
-            images[index] = root(beside, image, tol=1e-13).x
-            others = np.delete(self.images, index, axis=0)
-            nearest = np.min(np.linalg.norm(others - image, axis=1), initial=np.inf)
-            is_root = np.max(np.abs(beside(images[index]))) < 1e-10
-            if not is_root or np.linalg.norm(images[index] - image) > 0.5 * nearest:
+            solution = root(beside, image, tol=1e-13)
+            images[index] = solution.x
+            is_root = np.max(np.abs(solution.fun)) < 1e-10
+            if not is_root or np.linalg.norm(solution.x - image) > self._reach[index]:
                 raise RuntimeError(
                     f"The image at (y,x) = {image} arcsec has no counterpart near it in "
                     "the tracer that it is followed to. Take a tracer that differs less."
