@@ -11,7 +11,7 @@ leaves the noise when 1 lies outside of its spread.
 
 That is the noise within a run. What differs between two whole runs, like another load on
 the machine, is not in it; pytree / flat is mostly free of that, since a run measures the
-two in turn.
+two in turn: it is the median of the ratios of samples that were taken side by side.
 """
 
 import argparse
@@ -150,7 +150,15 @@ def measured_from(step: dict) -> dict[tuple[str, str], Measured]:
     for timing in TIMINGS:
         pair = measured.get(("pytree", timing)), measured.get(("flat", timing))
         if all(pair):
-            measured[RATIO, timing] = pair[0] / pair[1]
+            # The run took the samples in turn, and knows the ratio of each pair. Of few
+            # pairs, the median may lie outside of what the quartiles allow.
+            ratio, spread = step["ratios"][timing], pair[0] / pair[1]
+            measured[RATIO, timing] = Measured(
+                ratio,
+                min(ratio, spread.lowest),
+                max(ratio, spread.highest),
+                spread.samples,
+            )
     return measured
 
 
@@ -461,7 +469,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     judged = " or ".join(map(_words, options.timings))
     print(
-        "Ratios other / base of the medians, with the spread of the quartiles.\n"
+        "Ratios other / base of the medians, with the spread of the quartiles; "
+        f"{RATIO} in a run: the median of pairs.\n"
         "*: left the noise.\n"
         f"~: not judged: fewer than {FEWEST_SAMPLES} samples in a run, or not {judged}."
     )

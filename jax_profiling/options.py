@@ -122,7 +122,7 @@ def add_timing_options(parser: argparse.ArgumentParser, batch: int, repeats: int
     for name, what, default, quick in (
         ("batch", "how many instances a batch has", batch, 3),
         ("repeats", "how many calls are timed", repeats, 5),
-        ("compilations", "how often the whole likelihood is compiled", 4, 1),
+        ("compilations", "how often the whole likelihood is compiled", 5, 1),
     ):
         add_size(parser, f"--{name}", what, default, quick)
     parser.add_argument(

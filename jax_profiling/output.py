@@ -150,8 +150,8 @@ def summary_from(
                 f"{ratios['steady_state']:>14.3f}"
             )
     lines.append(
-        "Medians. ratio: pytree / flat; memory: arguments, outputs and temporaries; "
-        "traces: over all calls."
+        "Medians. ratio: pytree / flat, of samples taken side by side; memory: "
+        "arguments, outputs and temporaries; traces: over all calls."
     )
     headings = {
         "stages": "the likelihood, by the stages of JAX",

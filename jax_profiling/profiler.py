@@ -201,7 +201,7 @@ class LikelihoodProfiler:
         # ratios matter most, and once in a quick run. Lowering is Python, whose time
         # varies most, and is sampled more often than compiling.
         often = {"compilations": self.options.compilations}
-        often["lowerings"] = 0 if self.options.quick else self.options.compilations
+        often["lowerings"] = self.options.compilations // 2
         self.likelihood = self._profile(
             "full likelihood",
             {"pytree": (function, instances), "flat": (self.flat_likelihood, vectors)},

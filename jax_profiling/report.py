@@ -29,11 +29,12 @@ Written by `python -m jax_profiling.report` from the JSONs in `jax_profiling/res
 
 How long each step of a likelihood takes when it is called with a `ModelInstance`
 (*pytree*), and with a flat vector that becomes an instance inside of the jitted function
-(*flat*). Times are medians, bars of error the quartiles. A ratio below 1 says that the
-pytree is the faster one; its spread goes from the first quartile of the one over the
-third of the other, to the third over the first. In the tables, times and memory are
-those of the pytree (or of arrays, where a step takes no parameters); a ratio in **bold**
-has a spread that leaves out 1, and *a ratio in italics* has too few samples for one.
+(*flat*). Times are medians, bars of error the quartiles. A ratio is that of two samples
+which were taken side by side, the median of all such pairs; below 1 the pytree is the
+faster one. Its spread goes from the first quartile of the one over the third of the
+other, to the third over the first. In the tables, times and memory are those of the
+pytree (or of arrays, where a step takes no parameters); a ratio in **bold** has a spread
+that leaves out 1, and *a ratio in italics* has too few samples for one.
 {overview}
 {sections}"""
 
@@ -203,7 +204,7 @@ def figure_from(results: dict[str, dict]) -> Figure:
     bars.set_yticks(range(len(results)), results)
     bars.set_ylim(len(results) - 0.5, -0.5)
     ratios.axvline(1.0, color="black", linewidth=0.8)
-    ratios.set_xlabel(f"{RATIO} (ratio of medians, spread of the quartiles)")
+    ratios.set_xlabel(f"{RATIO} (median of pairs, spread of the quartiles)")
     for panel, side in ((bars, "left"), (ratios, "right")):
         panel.grid(axis="x", alpha=0.3)
         handles, labels = panel.get_legend_handles_labels()

@@ -3,7 +3,8 @@ Timing of jitted functions: what one costs before its first result, and then per
 
 Two ways of calling the same step (a `ModelInstance` or a flat vector) are only
 comparable when they share the machine's mood, so `profile_from` measures them in turn:
-one of each, then again, with the order of the two alternating.
+one of each, then again, with the order of the two alternating. Two samples that were
+taken side by side are a pair, and it is pairs that `Profile.ratios` compares.
 """
 
 import gc
@@ -163,13 +164,20 @@ class Profile:
 
     def ratios(self) -> dict[str, float]:
         """
-        The first way's median over the second's for each of `TIMINGS`; empty where
-        there is one way only.
+        The first way over the second for each of `TIMINGS`: the median of the ratios of
+        pairs. Empty where there is one way only.
+
+        A machine that becomes slower while a step is measured, or is busy for a while,
+        changes the medians of both ways, and not by the same factor, but hardly the
+        ratio of two samples that were taken side by side.
         """
         if len(self.timings) == 1:
             return {}
         first, second = self.timings.values()
-        return {name: first.median(name) / second.median(name) for name in TIMINGS}
+        return {
+            name: float(np.median(np.divide(getattr(first, name), getattr(second, name))))
+            for name in TIMINGS
+        }
 
 
 def profile_from(
@@ -199,10 +207,13 @@ def profile_from(
     print(f"  {name} ...", flush=True)
 
     # The first trace in a process also traces JAX's own helpers (`jnp.where` and its
-    # like), which every later trace finds done. Whichever way came first would pay for
-    # both, so a trace which is not measured comes before them.
+    # like), which every later trace finds done, and the first compilation of a size is
+    # slow too. Whichever way came first would pay for both ways, so one which is not
+    # measured comes before them. Without a second sample, tracing has to do.
     function, inputs = next(reversed(ways.values()))
-    jax.jit(CountTraces(function)).trace(*inputs[0])
+    traced = jax.jit(CountTraces(function)).trace(*inputs[0])
+    if compilations > 1:
+        traced.lower().compile()
 
     profile = Profile(name, ways)
     for sample in progress_from(range(lowerings), "lowering"):

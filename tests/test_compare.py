@@ -61,6 +61,8 @@ def shift(results: dict, factor: float, way="pytree", timing="lower", step=LIKEL
     entry = results["steps"][step][way][timing]
     entry["median"] *= factor
     entry["quartiles"] = [factor * quartile for quartile in entry["quartiles"]]
+    if "ratios" in (entries := results["steps"][step]):
+        entries["ratios"][timing] *= factor if way == "pytree" else 1.0 / factor
 
 
 def left_noise(output: str) -> list[str]:
@@ -159,6 +161,22 @@ def test_ratio_of_pytree_and_flat_has_the_spread_of_both(base, other):
         assert measured.value == pytest.approx(expected)
         assert measured.lowest == pytest.approx(expected / spread)
         assert measured.highest == pytest.approx(expected * spread)
+
+
+@pytest.mark.parametrize("ratio", [0.5, 0.97, 1.04, 2.0])
+def test_ratio_of_pytree_and_flat_is_the_median_of_pairs(base, ratio):
+    entry = base["steps"][LIKELIHOOD]
+    entry["ratios"]["lower"] = ratio
+    (row,) = (
+        row
+        for row in comparison_from(base, base)
+        if (row.step, row.way, row.timing) == (LIKELIHOOD, "pytree / flat", "lower")
+    )
+    medians = entry["pytree"]["lower"]["median"] / entry["flat"]["lower"]["median"]
+    assert row.base.value == ratio
+    # What the quartiles allow, and the ratio wherever it is.
+    assert row.base.lowest == pytest.approx(min(ratio, medians * 0.95 / 1.05))
+    assert row.base.highest == pytest.approx(max(ratio, medians * 1.05 / 0.95))
 
 
 def test_rows_hold_every_way_and_timing_of_the_steps_in_both(base, other):

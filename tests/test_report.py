@@ -112,6 +112,11 @@ def test_table_marks_the_ratios_which_leave_the_noise(
                 "quartiles": [0.9 * unit * time, 1.1 * unit * time],
                 "samples": 9,
             }
+    step["ratios"] |= {
+        "lower": 0.75 * median,
+        "compile": median,
+        "steady_state": median,
+    }
     step["flat"]["compile"]["samples"] = samples
     step["flat"]["lower"] |= {"median": 4.0, "quartiles": [0.1, 40.0]}
     (line,) = (li for li in page_of(results).splitlines() if f"| {LIKELIHOOD} |" in li)

@@ -121,8 +121,10 @@ def test_change_against_an_earlier_run_is_printed(tmp_path, capsys):
     results["configuration"]["gaussians"] = 5
     (tmp_path / path.name).write_text(json.dumps(results))
     results["configuration"]["gaussians"] = 20
+    step = results["steps"]["full likelihood"]
+    step["ratios"]["steady_state"] *= 2.0
     for quantity in ("median", "quartiles"):
-        entry = results["steps"]["full likelihood"]["pytree"]["steady_state"]
+        entry = step["pytree"]["steady_state"]
         entry[quantity] = (2.0 * np.array(entry[quantity])).tolist()
     write_from(results, [], folder=tmp_path, name="mge")
     said = capsys.readouterr().out
