@@ -99,13 +99,18 @@ class Timing:
         self.counted = CountTraces(function, self.name)
         self.jitted = jax.jit(self.counted)
 
-        # Tracing leaves reference cycles behind. Collecting them here keeps one
-        # sample's garbage out of the next sample's time.
+        # Tracing leaves reference cycles behind. Collecting them here keeps one sample's
+        # garbage out of the next sample's time. A collection amid a sample would look at
+        # every object of the process, which takes long, in some samples and not in
+        # others; `timeit` leaves collections out as well.
         gc.collect()
-
-        start = time.perf_counter()
-        lowered = self.jitted.lower(*arguments)
-        self.lower.append(time.perf_counter() - start)
+        gc.disable()
+        try:
+            start = time.perf_counter()
+            lowered = self.jitted.lower(*arguments)
+            self.lower.append(time.perf_counter() - start)
+        finally:
+            gc.enable()
         return lowered
 
     def compile_from(self, function: Callable, arguments: tuple) -> None:

@@ -1,5 +1,7 @@
 """Two ways of calling a step are compared by samples that were taken side by side."""
 
+import gc
+
 import jax
 import pytest
 
@@ -52,3 +54,27 @@ def test_first_of_several_compilations_is_not_measured(caplog, compilations, unm
         assert len(timing.lower) == compilations + 5
         assert len(timing.steady_state) == 4
         assert timing.traces == 1
+
+
+def test_no_garbage_is_collected_amid_a_sample():
+    enabled = []
+
+    def function(x):
+        enabled.append(gc.isenabled())
+        return x
+
+    profile_from("step", {"arrays": (function, [(1.0,)])}, repeats=1, lowerings=2)
+    # The trace that is not measured, then two of lowering and one of compiling.
+    assert enabled == [True, False, False, False]
+    assert gc.isenabled()
+
+
+def test_garbage_is_collected_again_after_a_step_that_fails():
+    def function(x):
+        if not gc.isenabled():
+            raise ValueError("no such galaxy")
+        return x
+
+    with pytest.raises(ValueError, match="no such galaxy"):
+        profile_from("step", {"arrays": (function, [(1.0,)])}, repeats=1)
+    assert gc.isenabled()
