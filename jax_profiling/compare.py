@@ -38,6 +38,9 @@ JUDGED = ("lower", "compile", "steady_state")
 # Quartiles of fewer samples say nothing of a spread.
 FEWEST_SAMPLES = 3
 
+# How well likelihoods agree that are the same, relative: as with NumPy in the scripts.
+SAME_LIKELIHOOD = 1e-6
+
 KEYS = {"date", "environment", "steps"}
 
 
@@ -185,8 +188,8 @@ def comparison_from(base: dict, other: dict) -> list[Row]:
 
 def differences_from(base: dict, other: dict) -> list[str]:
     """
-    The entries of environment and configuration that differ, and the steps which only
-    one run has; a line each.
+    The entries of environment and configuration that differ, whether the likelihoods do,
+    and the steps which only one run has; a line each.
     """
 
     def entries(results: dict) -> dict:
@@ -199,6 +202,13 @@ def differences_from(base: dict, other: dict) -> list[str]:
         for name in {**before, **after}
         if before.get(name) != after.get(name)
     ]
+    likelihoods = (
+        run.get("log_likelihoods", {}).get("numpy", []) for run in (base, other)
+    )
+    # A batch may be longer in one run: it begins with the same instances.
+    apart = max((abs(b / a - 1.0) for a, b in zip(*likelihoods, strict=False)), default=0)
+    if apart > SAME_LIKELIHOOD:
+        lines.append(f"log likelihoods: up to {apart:.1e} apart, relative")
     if lines:
         lines.append("With any of these, other times are no regression of the code.")
     for run, steps, others in (

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import operator
 import re
 from pathlib import Path
 
@@ -28,6 +29,9 @@ def base() -> dict:
                 median = step[way][timing]["median"]
                 quartiles = [0.95 * median, 1.05 * median]
                 step[way][timing] |= {"quartiles": quartiles, "samples": 9}
+        for timing in step.get("ratios", ()):
+            medians = (step[way][timing]["median"] for way in ("pytree", "flat"))
+            step["ratios"][timing] = operator.truediv(*medians)
     return results
 
 
@@ -221,6 +225,18 @@ def test_what_differs_besides_the_times_is_said(compare, base, other, part, entr
     assert f"  {entry}: {before} -> {value}\n" in output
     assert "other times are no regression" in output
     assert "no regression" not in compare(base, base)[1]
+
+
+@pytest.mark.parametrize(
+    "factor, said", [(1.0 + 1e-8, None), (1.02, "2.0e-02"), (0.98, "2.0e-02")]
+)
+def test_other_likelihoods_are_said(compare, base, other, factor, said):
+    other["log_likelihoods"]["numpy"][2] *= factor
+    other["log_likelihoods"]["numpy"].pop()
+    _, output = compare(base, other)
+    found = re.findall("  log likelihoods: up to (.*) apart, relative\n", output)
+    assert found == ([said] if said else [])
+    assert ("other times are no regression" in output) == bool(said)
 
 
 def test_steps_of_one_run_are_named(compare, base, other):
