@@ -16,6 +16,7 @@ two in turn: it is the median of the ratios of samples that were taken side by s
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -206,9 +207,13 @@ def differences_from(base: dict, other: dict) -> list[str]:
         run.get("log_likelihoods", {}).get("numpy", []) for run in (base, other)
     )
     # A batch may be longer in one run: it begins with the same instances.
-    apart = max((abs(b / a - 1.0) for a, b in zip(*likelihoods, strict=False)), default=0)
-    if apart > SAME_LIKELIHOOD:
-        lines.append(f"log likelihoods: up to {apart:.1e} apart, relative")
+    apart = [
+        abs(b - a) / max(abs(a), abs(b))
+        for a, b in zip(*likelihoods, strict=False)
+        if not math.isclose(a, b, rel_tol=SAME_LIKELIHOOD)
+    ]
+    if apart:
+        lines.append(f"log likelihoods: up to {max(apart):.1e} apart, relative")
     if lines:
         lines.append("With any of these, other times are no regression of the code.")
     for run, steps, others in (

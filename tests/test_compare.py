@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import operator
 import re
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from jax_profiling.compare import comparison_from, figure_from, main
+from jax_profiling.compare import Row, comparison_from, figure_from, main
 from jax_profiling.timing import TIMINGS
 
 RESULTS = Path(__file__).parents[1] / "jax_profiling" / "results"
@@ -67,6 +68,16 @@ def shift(results: dict, factor: float, way="pytree", timing="lower", step=LIKEL
     entry["quartiles"] = [factor * quartile for quartile in entry["quartiles"]]
     if "ratios" in (entries := results["steps"][step]):
         entries["ratios"][timing] *= factor if way == "pytree" else 1.0 / factor
+
+
+def row_of_ratio(base: dict, other: dict) -> Row:
+    """The comparison of pytree / flat for lowering the likelihood."""
+    (row,) = (
+        row
+        for row in comparison_from(base, other)
+        if (row.step, row.way, row.timing) == (LIKELIHOOD, "pytree / flat", "lower")
+    )
+    return row
 
 
 def left_noise(output: str) -> list[str]:
@@ -150,11 +161,7 @@ def test_ratio_of_pytree_and_flat_is_free_of_what_both_share(
 
 def test_ratio_of_pytree_and_flat_has_the_spread_of_both(base, other):
     shift(other, 1.5)
-    (row,) = (
-        row
-        for row in comparison_from(base, other)
-        if (row.step, row.way, row.timing) == (LIKELIHOOD, "pytree / flat", "lower")
-    )
+    row = row_of_ratio(base, other)
     ratio = base["steps"][LIKELIHOOD]["ratios"]["lower"]
     width = 1.05 / 0.95
     for measured, expected, spread in (
@@ -171,16 +178,25 @@ def test_ratio_of_pytree_and_flat_has_the_spread_of_both(base, other):
 def test_ratio_of_pytree_and_flat_is_the_median_of_pairs(base, ratio):
     entry = base["steps"][LIKELIHOOD]
     entry["ratios"]["lower"] = ratio
-    (row,) = (
-        row
-        for row in comparison_from(base, base)
-        if (row.step, row.way, row.timing) == (LIKELIHOOD, "pytree / flat", "lower")
-    )
+    row = row_of_ratio(base, base)
     medians = entry["pytree"]["lower"]["median"] / entry["flat"]["lower"]["median"]
     assert row.base.value == ratio
     # What the quartiles allow, and the ratio wherever it is.
     assert row.base.lowest == pytest.approx(min(ratio, medians * 0.95 / 1.05))
     assert row.base.highest == pytest.approx(max(ratio, medians * 1.05 / 0.95))
+
+
+@pytest.mark.parametrize(
+    "before, after, said",
+    [(0.0, 0.0, []), (0.0, 2.0, ["1.0e+00"]), (math.nan, 2.0, ["nan"])],
+)
+def test_other_likelihoods_are_said_of_any_number(
+    compare, base, other, before, after, said
+):
+    for run, value in ((base, before), (other, after)):
+        run["log_likelihoods"]["numpy"] = [value]
+    _, output = compare(base, other)
+    assert re.findall("  log likelihoods: up to (.*) apart", output) == said
 
 
 def test_rows_hold_every_way_and_timing_of_the_steps_in_both(base, other):
