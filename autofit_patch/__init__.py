@@ -21,17 +21,17 @@ register
     Makes the objects of a class pytrees.
 """
 
-from autofit_patch._versions import TESTED_VERSIONS, check_versions
+from autofit_patch.libraries._versions import TESTED_VERSIONS, check_versions
 
 check_versions("autonerves", "autofit")
 
-from autofit_patch._backend import avoid_hang, use_double_precision  # noqa: E402
+from autofit_patch.libraries._backend import avoid_hang, use_double_precision  # noqa: E402
 
 use_double_precision()
 avoid_hang()
 
-from autofit_patch._patch import apply  # noqa: E402
-from autofit_patch._pytree import register  # noqa: E402
+from autofit_patch.libraries._patch import apply  # noqa: E402
+from autofit_patch.pytree._registration import register  # noqa: E402
 
 apply()
 

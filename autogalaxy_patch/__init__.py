@@ -6,7 +6,7 @@ of PyAutoGalaxy. There is no code for any one profile: every class below a few b
 registered, those that are defined later included.
 """
 
-from autofit_patch._versions import check_versions
+from autofit_patch.libraries._versions import check_versions
 
 check_versions("autoarray", "autogalaxy")
 

@@ -7,7 +7,7 @@ autofit`` and ``import autolens``. It patches PyAutoFit and PyAutoGalaxy too
 """
 
 import autogalaxy_patch  # noqa: F401
-from autofit_patch._versions import check_versions
+from autofit_patch.libraries._versions import check_versions
 
 check_versions("autolens")
 

@@ -6,14 +6,14 @@ import inspect
 import autolens as al
 
 from autofit_patch import register
-from autofit_patch._constructor import TRACED_CLASSES
-from autofit_patch._contents import (
+from autofit_patch.pytree._contents import (
     BOOKKEEPING,
     CACHES,
     attribute_from,
     attributes_of,
     same,
 )
+from autofit_patch.pytree.by_hand._constructor import TRACED_CLASSES
 
 
 class TracedFlatLambdaCDM(al.cosmo.FlatLambdaCDM):

@@ -5,9 +5,9 @@ from autoarray.abstract_ndarray import _pytree_registered_classes
 from autolens.point.fit.abstract import AbstractFitPoint
 from jax.tree_util import GetAttrKey
 
-from autofit_patch._contents import same
-from autofit_patch._internals import tell_the_libraries
-from autofit_patch._pytree import subclasses_of
+from autofit_patch.libraries._internals import tell_the_libraries
+from autofit_patch.pytree._contents import same
+from autofit_patch.pytree._registration import subclasses_of
 
 #: What a part of a point-source fit has from the analysis, not from the instance.
 CONSTANTS = {"name", "solver", "use_jax", "positions", "_data", "_noise_map"}

@@ -203,7 +203,7 @@ def test_profile_class_of_a_user_is_registered_when_it_is_defined():
 
 
 def test_every_class_below_the_bases_is_registered():
-    from autofit_patch._pytree import is_registered, subclasses_of
+    from autofit_patch.pytree._registration import is_registered, subclasses_of
     from autogalaxy_patch._classes import BASES
 
     classes = {cls for base in BASES for cls in subclasses_of(base)}

@@ -182,7 +182,7 @@ def test_flag_that_avoids_the_hang_is_set_unless_the_user_did(flags, expected):
     found = json_from_python(
         """
         import autolens_patch, json, os
-        from autofit_patch._backend import jaxlib_hangs
+        from autofit_patch.libraries._backend import jaxlib_hangs
         print(json.dumps([os.environ["XLA_FLAGS"], jaxlib_hangs()]))
         """,
         XLA_FLAGS=flags,
@@ -200,7 +200,7 @@ def test_backend_that_started_too_early_is_told():
         jax.config.update("jax_enable_x64", True)
         jax.devices()
         import autolens_patch
-        from autofit_patch._backend import jaxlib_hangs
+        from autofit_patch.libraries._backend import jaxlib_hangs
         print(jaxlib_hangs())
         """,
         XLA_FLAGS=None,

@@ -330,7 +330,7 @@ def test_parameter_shared_by_an_array_and_a_number():
 
 
 def test_many_instances_do_not_accumulate():
-    from autofit_patch import _origin
+    from autofit_patch.pytree.by_model import _origin
 
     model = line_model_from()
     before = len(_origin._origins)

@@ -26,7 +26,7 @@ map
     Evaluate a function for every member, on all devices.
 """
 
-from autofit_patch._backend import use_all_cores
+from autofit_patch.libraries._backend import use_all_cores
 
 use_all_cores()
 

@@ -10,12 +10,12 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from autofit_patch._backend import too_late_for_all_cores
 from autofit_patch.batch import _processes
 from autofit_patch.batch._evaluator import Evaluator
 from autofit_patch.batch._instances import is_traced, size
 from autofit_patch.batch._members import Members
 from autofit_patch.batch._names import names
+from autofit_patch.libraries._backend import too_late_for_all_cores
 
 #: What a call of the devices should last, in seconds: after it the progress bar moves on
 #: and a keyboard interrupt is noticed.

@@ -11,18 +11,7 @@ import warnings
 import jax
 import numpy as np
 
-from autofit_patch import _absent
-from autofit_patch._contents import (
-    BOOKKEEPING,
-    MISSING,
-    attribute_from,
-    attributes_of,
-    ignored_names,
-    is_array,
-    same,
-    slot_names,
-)
-from autofit_patch._internals import (
+from autofit_patch.libraries._internals import (
     AbstractPriorModel,
     Array,
     Collection,
@@ -31,6 +20,17 @@ from autofit_patch._internals import (
     Prior,
     TuplePrior,
     cached_property_names,
+)
+from autofit_patch.pytree import _absent
+from autofit_patch.pytree._contents import (
+    BOOKKEEPING,
+    MISSING,
+    attribute_from,
+    attributes_of,
+    ignored_names,
+    is_array,
+    same,
+    slot_names,
 )
 
 UNREAD = object()

@@ -13,9 +13,7 @@ import jax
 import numpy as np
 from jax.tree_util import GetAttrKey
 
-from autofit_patch._arguments import deepcopy
-from autofit_patch._contents import BOOKKEEPING, key_from
-from autofit_patch._internals import (
+from autofit_patch.libraries._internals import (
     AnnotationPriorModel,
     Array,
     Collection,
@@ -26,8 +24,10 @@ from autofit_patch._internals import (
     TuplePrior,
     tell_the_libraries,
 )
-from autofit_patch._pytree import subclasses_of
-from autofit_patch._structure import description_from, is_number
+from autofit_patch.pytree._contents import BOOKKEEPING, key_from
+from autofit_patch.pytree._registration import subclasses_of
+from autofit_patch.pytree.by_hand._arguments import deepcopy
+from autofit_patch.pytree.by_model._structure import description_from, is_number
 
 
 @functools.cache

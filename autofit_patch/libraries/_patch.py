@@ -35,17 +35,17 @@ import logging
 import jax
 import numpy as np
 
-from autofit_patch import _internals
-from autofit_patch._contents import slot_names
-from autofit_patch._internals import (
+from autofit_patch.libraries import _internals
+from autofit_patch.libraries._internals import (
     AbstractPriorModel,
     Model,
     ModelInstance,
 )
-from autofit_patch._model import register_models
-from autofit_patch._origin import ANY, Origin, building, is_building
-from autofit_patch._pytree import already_registered, is_registered, register
-from autofit_patch._structure import state_of
+from autofit_patch.models._pytree import register_models
+from autofit_patch.pytree._contents import slot_names
+from autofit_patch.pytree._registration import already_registered, is_registered, register
+from autofit_patch.pytree.by_model._origin import ANY, Origin, building, is_building
+from autofit_patch.pytree.by_model._structure import state_of
 
 logger = logging.getLogger(__name__)
 

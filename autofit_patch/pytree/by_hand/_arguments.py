@@ -4,7 +4,7 @@ What a constructor is given and its objects do not keep.
 A few classes need an argument only while they are made (the redshifts from which a
 profile computes its scale radius, an option of a mesh), or keep something else under its
 name (an overdensity that is computed if it is given as zero). To make such an object
-again, the argument is remembered beside it (:mod:`autofit_patch._beside`).
+again, the argument is remembered beside it (:mod:`autofit_patch.pytree._beside`).
 """
 
 import copy
@@ -13,8 +13,8 @@ import functools
 import inspect
 from types import FunctionType
 
-from autofit_patch._beside import Beside
-from autofit_patch._contents import MISSING, attribute_from
+from autofit_patch.pytree._beside import Beside
+from autofit_patch.pytree._contents import MISSING, attribute_from
 
 _forgotten_arguments = Beside()
 _remembering: set[FunctionType] = set()

@@ -14,7 +14,7 @@ from enum import Enum
 import jax
 import numpy as np
 
-from autofit_patch._internals import Prior, cached_property_names
+from autofit_patch.libraries._internals import Prior, cached_property_names
 
 #: Attributes which PyAutoFit sets on an instance for its own bookkeeping.
 BOOKKEEPING = frozenset(

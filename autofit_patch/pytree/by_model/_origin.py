@@ -1,13 +1,13 @@
 """
 Which model made an instance.
 
-Nothing is written on the instances themselves, see :mod:`autofit_patch._beside`.
+Nothing is written on the instances themselves, see :mod:`autofit_patch.pytree._beside`.
 """
 
 import threading
 
-from autofit_patch._beside import Beside
-from autofit_patch._snapshot import Snapshot
+from autofit_patch.pytree._beside import Beside
+from autofit_patch.pytree.by_model._snapshot import Snapshot
 
 
 class Origin:
@@ -18,7 +18,7 @@ class Origin:
     ----------
     state
         The state of the model that made the instance, when it made it
-        (:class:`autofit_patch._structure.ModelState`).
+        (:class:`autofit_patch.pytree.by_model._structure.ModelState`).
     arguments
         The values of the priors that it was made with, by prior, or the leaves in the
         model's order, or ``None`` if they are not known.

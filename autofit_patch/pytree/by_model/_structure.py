@@ -16,10 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import GetAttrKey
 
-from autofit_patch._arguments import deepcopy
-from autofit_patch._beside import Beside
-from autofit_patch._contents import is_immutable, key_from
-from autofit_patch._internals import (
+from autofit_patch.libraries._internals import (
     AbstractPriorModel,
     Array,
     Constant,
@@ -29,15 +26,18 @@ from autofit_patch._internals import (
     frozen_cache_of,
     instance_for_arguments,
 )
-from autofit_patch._layout import (
+from autofit_patch.pytree._beside import Beside
+from autofit_patch.pytree._contents import is_immutable, key_from
+from autofit_patch.pytree.by_hand._arguments import deepcopy
+from autofit_patch.pytree.by_model._layout import (
     UNREAD,
     Layout,
     is_concrete_scalar,
     same_number,
     specified_by,
 )
-from autofit_patch._origin import Origin, building, set_origin
-from autofit_patch._snapshot import Snapshot
+from autofit_patch.pytree.by_model._origin import Origin, building, set_origin
+from autofit_patch.pytree.by_model._snapshot import Snapshot
 
 
 class Description:
@@ -261,7 +261,7 @@ class ModelStructure:
 
         Numbers make an instance through the model, with the constructors that made the
         first one. Anything else makes an outline, see
-        :meth:`autofit_patch._layout.Layout.outline`.
+        :meth:`autofit_patch.pytree.by_model._layout.Layout.outline`.
 
         Parameters
         ----------

@@ -14,9 +14,8 @@ import jax
 import numpy as np
 from jax.tree_util import GetAttrKey
 
-from autofit_patch import _absent
-from autofit_patch._arguments import given_argument_of, remember_forgotten_arguments
-from autofit_patch._contents import (
+from autofit_patch.pytree import _absent
+from autofit_patch.pytree._contents import (
     BOOKKEEPING,
     MISSING,
     attribute_from,
@@ -28,8 +27,12 @@ from autofit_patch._contents import (
     key_from,
     same,
 )
-from autofit_patch._layout import is_cache, store
-from autofit_patch._origin import (
+from autofit_patch.pytree.by_hand._arguments import (
+    given_argument_of,
+    remember_forgotten_arguments,
+)
+from autofit_patch.pytree.by_model._layout import is_cache, store
+from autofit_patch.pytree.by_model._origin import (
     origin_of,
     outline_reason_of,
     outline_structure_of,

@@ -3,8 +3,8 @@ Classes as JAX pytrees.
 
 This is the only place where a class of instances is given to JAX. Every class gets the
 same two functions: an instance that a model made is flattened as a point in that model
-(:mod:`autofit_patch._structure`), any other object by its constructor
-(:mod:`autofit_patch._constructor`).
+(:mod:`autofit_patch.pytree.by_model._structure`), any other object by its constructor
+(:mod:`autofit_patch.pytree.by_hand._constructor`).
 """
 
 import contextlib
@@ -14,16 +14,24 @@ from operator import is_
 import jax
 import numpy as np
 
-from autofit_patch._constructor import Constructor, flattened_by_constructor
-from autofit_patch._contents import same
-from autofit_patch._internals import (
+from autofit_patch.libraries._internals import (
     ModelInstance,
     classes_registered_by_the_libraries,
     tell_the_libraries,
 )
-from autofit_patch._layout import DERIVED_DIFFERS, EDITED, UNREAD, same_number
-from autofit_patch._origin import Origin, origin_of, set_origin
-from autofit_patch._structure import is_number, state_of_copy
+from autofit_patch.pytree._contents import same
+from autofit_patch.pytree.by_hand._constructor import (
+    Constructor,
+    flattened_by_constructor,
+)
+from autofit_patch.pytree.by_model._layout import (
+    DERIVED_DIFFERS,
+    EDITED,
+    UNREAD,
+    same_number,
+)
+from autofit_patch.pytree.by_model._origin import Origin, origin_of, set_origin
+from autofit_patch.pytree.by_model._structure import is_number, state_of_copy
 
 _constructors: dict[type, Constructor] = {}
 

@@ -8,7 +8,7 @@ the class, and not without an explanation.
 
 import inspect
 
-from autofit_patch import _origin
+from autofit_patch.pytree.by_model import _origin
 
 
 class AbsentAttribute:

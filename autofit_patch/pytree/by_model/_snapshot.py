@@ -12,7 +12,7 @@ from operator import is_
 
 import numpy as np
 
-from autofit_patch._contents import IMMUTABLE, is_immutable, slot_names
+from autofit_patch.pytree._contents import IMMUTABLE, is_immutable, slot_names
 
 
 class Snapshot:

@@ -1,0 +1,1 @@
+"""What is looked at and changed in JAX and in PyAutoFit when the patch is imported."""

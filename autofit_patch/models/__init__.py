@@ -1,0 +1,1 @@
+"""Models and priors as pytrees of the numbers of the priors."""

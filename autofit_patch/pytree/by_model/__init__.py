@@ -1,0 +1,1 @@
+"""Instances made by a model: points in that model."""
