@@ -12,7 +12,7 @@ from autofit_patch import register
 from autofit_patch.libraries._internals import add_registry
 from autofit_patch.pytree._contents import CACHES
 from autofit_patch.pytree._registration import already_registered, subclasses_of
-from autofit_patch.pytree.by_hand._constructor import CONCRETE_ARGUMENTS
+from autofit_patch.pytree.by_hand._split import CONCRETE_ARGUMENTS
 
 #: Every class below one of these is a pytree.
 BASES = (

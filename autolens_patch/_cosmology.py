@@ -11,9 +11,9 @@ from autofit_patch.pytree._contents import (
     CACHES,
     attribute_from,
     attributes_of,
-    same,
 )
-from autofit_patch.pytree.by_hand._constructor import TRACED_CLASSES
+from autofit_patch.pytree._keys import same
+from autofit_patch.pytree.by_hand._split import TRACED_CLASSES
 
 
 class TracedFlatLambdaCDM(al.cosmo.FlatLambdaCDM):

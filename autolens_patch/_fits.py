@@ -6,7 +6,7 @@ from autolens.point.fit.abstract import AbstractFitPoint
 from jax.tree_util import GetAttrKey
 
 from autofit_patch.libraries._internals import tell_the_libraries
-from autofit_patch.pytree._contents import same
+from autofit_patch.pytree._keys import same
 from autofit_patch.pytree._registration import subclasses_of
 
 #: What a part of a point-source fit has from the analysis, not from the instance.

@@ -9,7 +9,7 @@ from jax.tree_util import tree_leaves_with_path
 
 from autofit_patch.batch._names import name_from, names, positions_from
 from autofit_patch.libraries._internals import AbstractPriorModel
-from autofit_patch.pytree.by_model._structure import structure_from
+from autofit_patch.pytree.by_model._state import structure_from
 
 
 def instances_from(model, vectors):

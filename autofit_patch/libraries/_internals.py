@@ -8,6 +8,7 @@ number later.
 """
 
 import inspect
+import weakref
 
 import autofit as af
 from autofit.jax import pytrees
@@ -42,6 +43,8 @@ __all__ = [
     "frozen_cache_of",
     "instance_for_arguments",
     "model_init",
+    "own",
+    "owned_by",
     "tell_the_libraries",
 ]
 
@@ -51,15 +54,41 @@ model_init = Model.__init__
 instance_from_path_arguments = AbstractPriorModel.instance_from_path_arguments
 
 
-def frozen_cache_of(model):
+def frozen_cache_of(obj) -> dict | None:
     """
-    The cache of a frozen model, or ``None`` if the model is not frozen.
+    The cache of a frozen model, or ``None`` if an object is not a model that is frozen.
 
-    Freezing forbids edits and ``unfreeze`` replaces the cache by a new one, so a model
-    which still has the same cache has not been edited.
+    No attribute of a frozen model can be set, and ``unfreeze`` replaces the cache.
     """
-    attributes = vars(model)
+    if not isinstance(obj, (Model, Collection)):
+        return None
+    attributes = vars(obj)
     return attributes["_frozen_cache"] if attributes.get("_is_frozen") else None
+
+
+class Owner(dict):
+    """The cache of a model or an instance, which owns one thing more."""
+
+    __slots__ = ("value",)
+
+
+def own(obj, value):
+    """
+    Let a model, or an instance of a collection, own a value that may lead back to it.
+
+    It is kept where no comparison, copy, pickle or JSON form of the object sees it: in
+    the cache for frozen models, which is empty or a model's own, and in none of these.
+    """
+    cache = vars(obj)["_frozen_cache"]
+    if type(cache) is not Owner:
+        cache = vars(obj)["_frozen_cache"] = Owner(cache)
+    cache.value = weakref.ref(obj), value
+
+
+def owned_by(obj):
+    """What an object owns, or ``None``. (A sum of two models has the cache of one.)"""
+    ref, value = getattr(vars(obj).get("_frozen_cache"), "value", (None, None))
+    return value if ref is not None and ref() is obj else None
 
 
 #: Where the libraries' own registration looks up which classes JAX already has.

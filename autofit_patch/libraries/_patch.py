@@ -27,10 +27,8 @@ Here the class is registered with functions that know no model; the instance lea
 to its own.
 """
 
-import copy
 import functools
 import inspect
-import logging
 
 import jax
 import numpy as np
@@ -44,10 +42,9 @@ from autofit_patch.libraries._internals import (
 from autofit_patch.models._pytree import register_models
 from autofit_patch.pytree._contents import slot_names
 from autofit_patch.pytree._registration import already_registered, is_registered, register
+from autofit_patch.pytree.by_hand._constructor import is_part_of
 from autofit_patch.pytree.by_model._origin import ANY, Origin, building, is_building
-from autofit_patch.pytree.by_model._structure import state_of
-
-logger = logging.getLogger(__name__)
+from autofit_patch.pytree.by_model._state import LostModel, state_of
 
 
 @functools.wraps(_internals.instance_for_arguments)
@@ -89,19 +86,21 @@ def remember(instance, model, arguments: dict):
         return
     try:
         state = state_of(model)
-    except (TypeError, copy.Error, RecursionError) as error:
+    except Exception as error:
         # Building instances must go on working, whatever a model holds.
-        logger.info(
-            "JAX will take this instance of %s apart as an object made by hand, because "
-            "its model cannot be copied: %r",
-            type(instance).__name__,
-            error,
-        )
-        return
-    origin = Origin(state, arguments)
-    if any(isinstance(value, jax.core.Tracer) for value in arguments.values()):
-        origin.watch(instance)
-    state.remember(instance, origin)
+        state = LostModel(f"its model cannot be copied: {error!r}")
+    traced = any(isinstance(value, jax.core.Tracer) for value in arguments.values())
+    # A search uses its dictionary again.
+    state.remember(instance, Origin(state, dict(arguments), traced=traced))
+
+
+def parts_of(instance) -> dict:
+    """The components of an instance of a collection, by name."""
+    return {
+        name: value
+        for name, value in vars(instance).items()
+        if is_part_of(instance, name, value)
+    }
 
 
 def register_class_of_instances(cls: type):
@@ -134,7 +133,7 @@ def apply():
     Model.__init__ = model_init
     register(
         ModelInstance,
-        arguments_from=lambda instance: instance.dict,
+        arguments_from=parts_of,
         make=ModelInstance,
         is_container=True,
     )

@@ -24,10 +24,12 @@ from autofit_patch.libraries._internals import (
     TuplePrior,
     tell_the_libraries,
 )
-from autofit_patch.pytree._contents import BOOKKEEPING, key_from
+from autofit_patch.pytree._contents import BOOKKEEPING
+from autofit_patch.pytree._copies import deepcopy
+from autofit_patch.pytree._keys import key_from
 from autofit_patch.pytree._registration import subclasses_of
-from autofit_patch.pytree.by_hand._arguments import deepcopy
-from autofit_patch.pytree.by_model._structure import description_from, is_number
+from autofit_patch.pytree.by_model._description import description_from
+from autofit_patch.pytree.by_model._structure import is_number
 
 
 @functools.cache

@@ -8,7 +8,52 @@ the class, and not without an explanation.
 
 import inspect
 
-from autofit_patch.pytree.by_model import _origin
+from autofit_patch.pytree._beside import Beside
+from autofit_patch.pytree._contents import MISSING
+from autofit_patch.pytree._copies import TRAVELLING, Travelling
+
+_outlines = Beside()
+TRAVELLING.append(_outlines)
+
+
+class Outline(Travelling):
+    """
+    Why, and from what, an object was made without its constructor.
+
+    Parameters
+    ----------
+    reason
+        Why. A container needs no constructor, so there is no reason, but a structure.
+    structure
+        The structure from which JAX made an outline of an object made by hand, if any.
+    """
+
+    __slots__ = ("reason", "structure")
+
+    def __init__(self, reason: str | None, structure=None):
+        self.reason = reason
+        self.structure = structure
+
+    def __reduce__(self):
+        return Outline, (self.reason, self.structure)
+
+
+_NO_OUTLINE = Outline(None)
+
+
+def outline_reason_of(obj) -> str | None:
+    """Why an object was made without its constructor, or ``None`` if it was not."""
+    return _outlines.get(obj, _NO_OUTLINE).reason
+
+
+def outline_structure_of(obj):
+    """The structure from which JAX made an outline of an object made by hand, if any."""
+    return _outlines.get(obj, _NO_OUTLINE).structure
+
+
+def set_outline(obj, reason: str | None, structure=None):
+    """Remember why, and from what, an object was made without its constructor."""
+    _outlines.set(obj, Outline(reason, structure))
 
 
 class AbsentAttribute:
@@ -23,15 +68,15 @@ class AbsentAttribute:
     name
         The name of the attribute.
     default
-        What the class had under this name before, or ``None``.
+        What the class had under this name before, or ``MISSING``.
     """
 
-    def __init__(self, name: str, default=None):
+    def __init__(self, name: str, default=MISSING):
         self.name = name
         self.default = default
 
     def __get__(self, obj, cls):
-        reason = None if obj is None else _origin.outline_reason_of(obj)
+        reason = None if obj is None else outline_reason_of(obj)
         if reason is not None:
             raise AttributeError(
                 f"this {cls.__name__} has no {self.name}: it is an outline, made "
@@ -41,7 +86,7 @@ class AbsentAttribute:
                 name=self.name,
                 obj=obj,
             )
-        if self.default is not None:
+        if self.default is not MISSING:
             bind = getattr(self.default, "__get__", None)
             return self.default if bind is None else bind(obj, cls)
         raise AttributeError(
@@ -68,9 +113,9 @@ def mark(obj, names, reason: str, structure=None):
     """
     cls = type(obj)
     for name in names:
-        present = inspect.getattr_static(cls, name, None)
+        present = inspect.getattr_static(cls, name, MISSING)
         if isinstance(present, AbsentAttribute) or hasattr(type(present), "__set__"):
             # Already marked, or a property or slot, of which nothing is stored.
             continue
         setattr(cls, name, AbsentAttribute(name, present))
-    _origin.set_outline(obj, reason, structure)
+    set_outline(obj, reason, structure)

@@ -2,7 +2,8 @@
 What is known of objects and not written on them.
 
 The equality, the pickles and the JSON of the libraries' objects are to stay as they are,
-so whatever the patch knows of an object is kept beside it.
+so whatever the patch knows of an object is kept beside it, and goes along with its copies
+and pickles (:mod:`autofit_patch.pytree._copies`).
 """
 
 import weakref
@@ -16,6 +17,10 @@ class Beside:
     Objects are told by who they are, not by what they are equal to, so they need not be
     hashable, as the keys of a ``weakref.WeakKeyDictionary`` must be. Of an object that
     cannot be weakly referenced nothing is kept.
+
+    A value must not lead back to its object, or neither is ever freed: Python has no
+    dictionary that would see such a cycle. What does lead back is kept by the object
+    itself, see :func:`autofit_patch.libraries._internals.own`.
     """
 
     __slots__ = ("_entries",)
@@ -35,12 +40,18 @@ class Beside:
         """Keep a value beside an object."""
         key = id(obj)
         try:
-            ref = weakref.ref(obj, partial(self._entries.pop, key))
+            ref = weakref.ref(obj, partial(self._forget, key))
         except TypeError:
             return
         self._entries[key] = ref, value
 
-    def items_with_ids(self, ids) -> list:
-        """The ids and the values of those objects that have one of these ids."""
-        entries = [(key, self._entries.get(key)) for key in ids & self._entries.keys()]
-        return [(key, e[1]) for key, e in entries if e is not None and e[0]() is not None]
+    def _forget(self, key, ref):
+        # Another object may have taken the id of one that died in a cycle.
+        entry = self._entries.get(key)
+        if entry is not None and entry[0] is ref:
+            self._entries.pop(key, None)
+
+    def pop(self, obj):
+        """Forget the value of an object."""
+        if self.get(obj) is not None:
+            self._entries.pop(id(obj), None)

@@ -1,9 +1,8 @@
 """
 What an object holds.
 
-Instances are compared, copied and turned into structure by what they hold, never by
-who they are: ids, counters and caches that the libraries keep on them say nothing
-about the model. This module is the one place that knows which attributes those are.
+Ids, counters and caches that the libraries keep on instances say nothing about the
+model. This module is the one place that knows which attributes those are.
 """
 
 import functools
@@ -14,12 +13,15 @@ from enum import Enum
 import jax
 import numpy as np
 
-from autofit_patch.libraries._internals import Prior, cached_property_names
+from autofit_patch.libraries._internals import cached_property_names
 
 #: Attributes which PyAutoFit sets on an instance for its own bookkeeping.
 BOOKKEEPING = frozenset(
     {"id", "item_number", "component_number", "_label", "_is_frozen", "_frozen_cache"}
 )
+
+#: The same, and the label that it gives to objects in a model.
+COUNTERS = BOOKKEEPING | {"label"}
 
 #: Attributes which a class fills when it needs them, and not in its constructor.
 CACHES: set[str] = set()
@@ -47,6 +49,21 @@ IMMUTABLE = (
 )
 
 MISSING = object()
+
+#: Values which lead nowhere, so that they can be kept beside an object.
+ATOMIC = tuple(
+    cls
+    for cls in IMMUTABLE
+    if cls not in (types.FunctionType, types.MethodType, functools.partial, type)
+    and cls is not types.BuiltinFunctionType
+)
+
+
+def is_atomic(value) -> bool:
+    """Whether a value can neither change in place nor lead to any other object."""
+    if isinstance(value, (tuple, frozenset)):
+        return all(map(is_atomic, value))
+    return isinstance(value, ATOMIC)
 
 
 def is_immutable(value) -> bool:
@@ -97,12 +114,63 @@ def ignored_names(cls: type) -> frozenset:
     return BOOKKEEPING | cached_property_names(cls) | frozenset(excluded) | label
 
 
+@functools.cache
+def identity_names(cls: type) -> tuple[str, ...]:
+    """
+    The attributes by which a class compares and hashes its instances instead of by what
+    they hold: counters that it excludes from its identity for PyAutoFit, such as the
+    token of a linear light profile, which fits look its intensity up by.
+    """
+    return tuple(getattr(cls, "__exclude_identifier_fields__", ()))
+
+
+def identity_of(obj) -> dict:
+    """What an object is told from others by, see :func:`identity_names`."""
+    names = identity_names(type(obj))
+    if not names:
+        return {}
+    stored = {name: stored_from(obj, name) for name in names}
+    return {name: value for name, value in stored.items() if value is not MISSING}
+
+
+def set_identity(obj, identity: dict):
+    """Let an object that was made again be told from others as the first one was."""
+    for name, value in identity.items():
+        store(obj, name, value)
+
+
+def is_counter(cls: type, name: str, value) -> bool:
+    """
+    Whether an attribute is no part of what an object holds: a component may have the name
+    under which PyAutoFit keeps an id or a label on other objects.
+    """
+    if name not in ignored_names(cls):
+        return False
+    return name not in COUNTERS or isinstance(value, (type(None), int, str, dict))
+
+
 def argument_names(cls: type) -> tuple[str, ...]:
     """The names of a constructor's arguments, of which a class in C may tell nothing."""
     try:
         return tuple(inspect.signature(cls).parameters)
     except (TypeError, ValueError):
         return ()
+
+
+def stored_from(obj, name):
+    """An attribute by name as it is stored on an object, or ``MISSING``."""
+    value = getattr(obj, "__dict__", {}).get(name, MISSING)
+    if value is MISSING and name in slot_names(type(obj)):
+        value = getattr(obj, name, MISSING)
+    return value
+
+
+def store(obj, name: str, value):
+    """Set an attribute of an object as it is, past whatever its class does about it."""
+    if name in slot_names(type(obj)):
+        object.__setattr__(obj, name, value)
+    else:
+        vars(obj)[name] = value
 
 
 def attribute_from(obj, name):
@@ -144,87 +212,3 @@ def copied(value):
 
 def is_array(value) -> bool:
     return isinstance(value, (np.ndarray, jax.Array))
-
-
-class Identity:
-    """A key for a value that can only be compared by being the same object."""
-
-    def __init__(self, value):
-        self.value = value
-
-    def __eq__(self, other):
-        return isinstance(other, Identity) and self.value is other.value
-
-    def __hash__(self):
-        return id(self.value)
-
-    def __repr__(self):
-        return f"<{type(self.value).__name__}>"
-
-
-def key_from(value, _parents=()):
-    """
-    A hashable key which two values share only if they hold the same.
-
-    Numbers are compared with their type and sign (``1``, ``1.0`` and ``True`` differ,
-    as do ``0.0`` and ``-0.0``; a NaN equals a NaN), arrays by dtype, shape and content,
-    objects by class and attributes. A value of which none of this can be known (a
-    tracer, a mapping proxy ...) equals only itself.
-
-    Parameters
-    ----------
-    value
-        Any value found in a model or an instance.
-    """
-    if isinstance(value, (bool, type(None), str, bytes, Enum, type)):
-        return (type(value), value)
-    if isinstance(value, (int, float, complex, np.generic)):
-        return (type(value), repr(value))
-    if isinstance(value, Prior):
-        return (Prior, value.id)
-    if isinstance(value, jax.core.Tracer):
-        return Identity(value)
-    if is_array(value):
-        array = np.asarray(value)
-        if array.dtype != object:
-            return ("array", array.dtype.str, array.shape, array.tobytes())
-        value = array.tolist()
-    if id(value) in _parents:
-        return Identity(value)
-    parents = (*_parents, id(value))
-    if isinstance(value, (list, tuple)) and not hasattr(value, "__dict__"):
-        return (type(value), tuple(key_from(item, parents) for item in value))
-    if isinstance(value, dict):
-        return (
-            type(value),
-            tuple((key_from(k, parents), key_from(v, parents)) for k, v in value.items()),
-        )
-    if isinstance(value, (set, frozenset)):
-        return (type(value), frozenset(key_from(item, parents) for item in value))
-    if isinstance(value, IMMUTABLE):
-        return Identity(value)
-    attributes = attributes_of(value)
-    if not attributes:
-        return (type(value),) if hasattr(value, "__dict__") else Identity(value)
-    ignored = ignored_names(type(value))
-    items = list(value) if isinstance(value, (list, tuple)) else ()
-    return (
-        type(value),
-        tuple(key_from(item, parents) for item in items),
-        tuple(
-            (name, key_from(attribute, parents))
-            for name, attribute in sorted(attributes.items(), key=lambda t: str(t[0]))
-            if name not in ignored and name not in CACHES
-        ),
-    )
-
-
-def same(a, b) -> bool:
-    """Whether two values hold the same, see :func:`key_from`."""
-    if a is b:
-        return True
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, float) and a and a == b:
-        return True
-    return key_from(a) == key_from(b)

@@ -11,13 +11,53 @@ import copy
 import dis
 import functools
 import inspect
+import pickle
 from types import FunctionType
 
 from autofit_patch.pytree._beside import Beside
-from autofit_patch.pytree._contents import MISSING, attribute_from
+from autofit_patch.pytree._contents import (
+    MISSING,
+    identity_names,
+    stored_from,
+)
+from autofit_patch.pytree._copies import TRAVELLING, Travelling
+from autofit_patch.pytree._made import Held, holds_tracer, take_note_of_one
 
-_forgotten_arguments = Beside()
+_given = Beside()
+TRAVELLING.append(_given)
 _remembering: set[FunctionType] = set()
+
+
+class Given(Travelling):
+    """
+    The arguments that a constructor was given and its object does not keep.
+
+    Parameters
+    ----------
+    arguments
+        Their values, by name.
+    held
+        What the object held under these names then
+        (:class:`autofit_patch.pytree._made.Held`): if it holds something else now, it was
+        edited, and the arguments are not what it is made from.
+    """
+
+    __slots__ = ("arguments", "held")
+
+    def __init__(self, arguments: dict, held: dict):
+        self.arguments = arguments
+        self.held = held
+
+    def __deepcopy__(self, memo):
+        return Given(copy.deepcopy(self.arguments, memo), copy.deepcopy(self.held, memo))
+
+    def __reduce__(self):
+        try:
+            pickle.dumps(self.arguments)
+        except Exception:
+            # The object could be pickled without them, and still can.
+            return Given, ({}, {})
+        return Given, (self.arguments, self.held)
 
 
 def forgotten_names(cls: type) -> tuple[str, ...]:
@@ -30,12 +70,7 @@ def forgotten_names(cls: type) -> tuple[str, ...]:
     cls
         The class.
     """
-    constructors = [base.__dict__.get("__init__") for base in cls.__mro__]
-    kept, changed = set(), set()
-    for constructor in constructors:
-        if isinstance(constructor, FunctionType):
-            for name, is_argument in stored_by(inspect.unwrap(constructor)):
-                (kept if is_argument else changed).add(name)
+    kept, computed = stored_names(cls)
     try:
         parameters = inspect.signature(cls).parameters.values()
     except (TypeError, ValueError):
@@ -44,8 +79,22 @@ def forgotten_names(cls: type) -> tuple[str, ...]:
         parameter.name
         for parameter in parameters
         if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-        and parameter.name not in kept - changed
+        and parameter.name not in kept - computed
     )
+
+
+def stored_names(cls: type) -> tuple[set, set]:
+    """
+    The names under which the constructors of a class and of its bases store an argument
+    as it is, and those under which they store something that they compute.
+    """
+    kept, computed = set(), set()
+    for base in cls.__mro__:
+        constructor = base.__dict__.get("__init__")
+        if isinstance(constructor, FunctionType):
+            for name, is_argument in stored_by(inspect.unwrap(constructor)):
+                (kept if is_argument else computed).add(name)
+    return kept, computed - {*identity_names(cls)}
 
 
 def stored_by(constructor: FunctionType):
@@ -75,12 +124,13 @@ def stored_by(constructor: FunctionType):
 
 def remember_forgotten_arguments(cls: type):
     """
-    Let the constructor of a class remember the arguments that its objects do not keep.
+    Let the constructor of a class remember the arguments that its objects do not keep
+    and, of objects that are being traced, what it computed.
 
     Parameters
     ----------
     cls
-        The class. Its constructor is wrapped if there may be such arguments.
+        The class. Its constructor is wrapped if there may be either.
     """
     init = cls.__init__
     # A class that inherits its constructor gets none of its own: a decorator that makes
@@ -88,7 +138,7 @@ def remember_forgotten_arguments(cls: type):
     if not isinstance(init, FunctionType) or init in _remembering:
         return
     names = forgotten_names(cls)
-    if not names:
+    if not names and not stored_names(cls)[1]:
         return
     signature = inspect.signature(init)
 
@@ -96,11 +146,14 @@ def remember_forgotten_arguments(cls: type):
     def remembering(self, *args, **kwargs):
         init(self, *args, **kwargs)
         # A subclass may have a constructor, and arguments, of its own.
-        if type(self).__init__ is remembering:
+        if type(self).__init__ is not remembering:
+            return
+        if names:
             bound = signature.bind(self, *args, **kwargs)
             bound.apply_defaults()
-            given = {name: bound.arguments[name] for name in names}
-            _forgotten_arguments.set(self, (given, attributes_from(self, names)))
+            remember(self, {name: bound.arguments[name] for name in names})
+        if holds_tracer((*args, *kwargs.values())):
+            take_note_of_one(self)
 
     # Without it, ``inspect.getfullargspec``, which PyAutoFit uses, sees the wrapper.
     remembering.__signature__ = signature
@@ -108,27 +161,24 @@ def remember_forgotten_arguments(cls: type):
     cls.__init__ = remembering
 
 
-def attributes_from(obj, names) -> dict:
-    """What an object holds under the names of its constructor's arguments."""
-    return {name: attribute_from(obj, name) for name in names}
+def remember(obj, given: dict):
+    """Remember the arguments of an object that it does not keep."""
+    given = {
+        name: value
+        for name, value in given.items()
+        if value is not stored_from(obj, name)
+    }
+    if given:
+        held = {name: Held(stored_from(obj, name)) for name in given}
+        _given.set(obj, Given(given, held))
 
 
 def given_argument_of(obj, name: str):
     """
     An argument as an object's constructor was given it, or ``MISSING`` if that is not
-    known, or if the object was changed since.
+    known, if the object keeps it, or if the object was changed since.
     """
-    given, held = _forgotten_arguments.get(obj, ({}, {}))
-    if name not in given or attribute_from(obj, name) is not held[name]:
+    given = _given.get(obj)
+    if given is None or name not in given.arguments:
         return MISSING
-    return given[name]
-
-
-def deepcopy(value, memo: dict | None = None):
-    """:func:`copy.deepcopy`, which remembers for the copies what it does for the rest."""
-    memo = {} if memo is None else memo
-    made = copy.deepcopy(value, memo)
-    for key, (given, held) in _forgotten_arguments.items_with_ids(memo.keys()):
-        twin = memo[key]
-        _forgotten_arguments.set(twin, (given, attributes_from(twin, held)))
-    return made
+    return given.arguments[name] if given.held[name].is_of(obj, name) else MISSING

@@ -4,13 +4,17 @@ Which model made an instance.
 Nothing is written on the instances themselves, see :mod:`autofit_patch.pytree._beside`.
 """
 
+import copy
 import threading
 
+from autofit_patch.libraries._internals import ModelInstance, own, owned_by
 from autofit_patch.pytree._beside import Beside
+from autofit_patch.pytree._copies import TRAVELLING, Travelling
+from autofit_patch.pytree._made import take_note
 from autofit_patch.pytree.by_model._snapshot import Snapshot
 
 
-class Origin:
+class Origin(Travelling):
     """
     How an instance came to be.
 
@@ -18,74 +22,75 @@ class Origin:
     ----------
     state
         The state of the model that made the instance, when it made it
-        (:class:`autofit_patch.pytree.by_model._structure.ModelState`).
+        (:class:`autofit_patch.pytree.by_model._state.ModelState`), or what is left of it
+        (``LostModel``).
     arguments
         The values of the priors that it was made with, by prior, or the leaves in the
-        model's order, or ``None`` if they are not known.
+        model's order.
     outline
         Whether it was made without calling a constructor.
+    traced
+        Whether it was made inside a trace.
     """
 
     __slots__ = (
-        *("state", "outline", "derived_objects"),
-        *("_arguments", "_read", "_snapshot"),
+        *("state", "outline", "traced", "derived_objects"),
+        *("_arguments", "_read"),
     )
 
-    def __init__(self, state, arguments, outline=False):
+    def __init__(self, state, arguments, outline=False, traced=False):
         self.state = state
         self.outline = outline
+        self.traced = traced
         #: What the constructors derived, if that is another for every instance.
         self.derived_objects = None
         self._arguments = arguments
-        self._snapshot = None
         self._read = None
 
+    def for_copy(self):
+        return Origin(self.state, self._arguments, self.outline, self.traced)
+
+    def __deepcopy__(self, memo):
+        # Tracers in it must be the copies that the attributes of the instance become.
+        return Origin(
+            self.state, copy.deepcopy(self.leaves, memo), self.outline, self.traced
+        )
+
+    def __reduce__(self):
+        return Origin, (self.state, self.leaves, self.outline, self.traced)
+
     @property
-    def leaves(self) -> tuple | None:
-        """The values of the free parameters that the instance was made with, if known."""
+    def leaves(self) -> tuple:
+        """The values of the free parameters that the instance was made with."""
         if isinstance(self._arguments, dict):
             priors = self.state.priors
             self._arguments = tuple(map(self._arguments.__getitem__, priors))
         return self._arguments
 
-    def flattened(self):
+    def flattened(self, instance):
         """
         The leaves and the structure found by an earlier flatten, or ``None`` if there
         was none or the instance has changed since.
         """
-        snapshot = self._snapshot
-        if self._read is not None and snapshot is not None and snapshot.holds():
-            return self._read
-        return None
-
-    def watch(self, instance):
-        """
-        Take a snapshot of an instance when it is made.
-
-        Of a traced instance which parameter is where cannot always be seen later: a
-        number that was put into an array and taken out again is another tracer.
-        """
-        self._snapshot = Snapshot(instance)
-
-    def is_as_made(self) -> bool:
-        """Whether an instance that is watched was never flattened nor changed."""
-        snapshot = self._snapshot
-        return self._read is None and snapshot is not None and snapshot.holds()
+        if self._read is None or type(instance) is not ModelInstance:
+            return None
+        snapshot = owned_by(instance)
+        return self._read if snapshot is not None and snapshot.holds() else None
 
     def remember(self, instance, leaves, structure):
         """
         Keep what a flatten found.
 
         Only from the second time on is it kept together with a snapshot, which takes
-        longer to make than the flatten: most instances are flattened once. One that is
-        watched stays so.
+        longer to make than the flatten: most instances are flattened once.
         """
-        again = self._read is not None or self._snapshot is not None
-        self._snapshot = Snapshot(instance) if again else None
+        if self._read is not None and type(instance) is ModelInstance:
+            own(instance, Snapshot(instance))
         self._read = leaves, structure
 
 
-_origins, _outlines = Beside(), Beside()
+_origins = Beside()
+TRAVELLING.append(_origins)
 _building = threading.local()
 
 #: Says that whatever is built next is part of the instance being built.
@@ -104,25 +109,9 @@ def set_origin(instance, origin: Origin):
     An instance that cannot be weakly referenced is not remembered: it is then an object
     made by hand.
     """
+    if origin.traced:
+        take_note(instance)
     _origins.set(instance, origin)
-
-
-def outline_reason_of(obj) -> str | None:
-    """Why an object was made without its constructor, or ``None`` if it was not."""
-    return _outlines.get(obj, (None, None))[0]
-
-
-def outline_structure_of(obj):
-    """The structure from which JAX made an outline of an object made by hand, if any."""
-    return _outlines.get(obj, (None, None))[1]
-
-
-def set_outline(obj, reason: str | None, structure=None):
-    """
-    Remember why, and from what, an object was made without its constructor. A container
-    needs none: there is no reason, but a structure.
-    """
-    _outlines.set(obj, (reason, structure))
 
 
 class building:

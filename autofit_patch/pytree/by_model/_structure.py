@@ -8,126 +8,35 @@ compared, hashed and read, and it makes instances from leaves.
 """
 
 import hashlib
+import inspect
 import threading
-import weakref
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import GetAttrKey
 
-from autofit_patch.libraries._internals import (
-    AbstractPriorModel,
-    Array,
-    Constant,
-    Model,
-    Prior,
-    TuplePrior,
-    frozen_cache_of,
-    instance_for_arguments,
+from autofit_patch.libraries._internals import instance_for_arguments
+from autofit_patch.pytree._contents import is_immutable
+from autofit_patch.pytree._copies import deepcopy
+from autofit_patch.pytree._keys import is_concrete_scalar, same_number
+from autofit_patch.pytree.by_model._description import (
+    description_from,
+    has_mutable_constant,
 )
-from autofit_patch.pytree._beside import Beside
-from autofit_patch.pytree._contents import is_immutable, key_from
-from autofit_patch.pytree.by_hand._arguments import deepcopy
-from autofit_patch.pytree.by_model._layout import (
-    UNREAD,
-    Layout,
-    is_concrete_scalar,
-    same_number,
-    specified_by,
-)
+from autofit_patch.pytree.by_model._layout import Layout
 from autofit_patch.pytree.by_model._origin import Origin, building, set_origin
-from autofit_patch.pytree.by_model._snapshot import Snapshot
+from autofit_patch.pytree.by_model._outline import outline_from
+from autofit_patch.pytree.by_model._reading import (
+    UNREAD,
+    derived_objects_of,
+    identities_of,
+    read,
+    set_identities,
+)
 
-
-class Description:
-    """
-    A component of a model, by value: what it makes, from which components.
-
-    Parameters
-    ----------
-    cls
-        The class that the component makes, or the kind of component.
-    items
-        The names and the descriptions of its components, or the positions of free
-        parameters, or the keys of constants.
-    """
-
-    __slots__ = ("cls", "items")
-
-    def __init__(self, cls, items):
-        self.cls = cls
-        self.items = items
-
-    def __eq__(self, other):
-        return (
-            isinstance(other, Description)
-            and self.cls is other.cls
-            and self.items == other.items
-        )
-
-    def lines(self, indent: str = ""):
-        """The description as text, one component a line."""
-        for name, item, text in self.items:
-            if isinstance(item, Description):
-                yield f"{indent}{name}: {item.cls.__name__}"
-                yield from item.lines(indent + "  ")
-            else:
-                yield f"{indent}{name} = {text}"
-
-
-def description_from(model, item_from) -> Description:
-    """
-    Describe a model by value.
-
-    Parameters
-    ----------
-    model
-        The model, or a component of it.
-    item_from
-        Returns, from a prior, what it is compared by, and a text for people.
-    """
-    items = []
-    for name, value in components_of(model):
-        if isinstance(value, Prior):
-            items.append((name, *item_from(value)))
-        elif isinstance(value, (AbstractPriorModel, TuplePrior)):
-            items.append((name, description_from(value, item_from), ""))
-        else:
-            value = value.value if isinstance(value, Constant) else value
-            items.append((name, key_from(value), text_from(value)))
-    cls = model.cls if isinstance(model, Model) else type(model)
-    if isinstance(model, Array):
-        items.append(("shape", model.shape, repr(model.shape)))
-    return Description(cls, tuple(items))
-
-
-def components_of(model):
-    """The names and components of a model, of a tuple of priors or of an expression."""
-    if isinstance(model, TuplePrior):
-        return [(name, value) for name, value in model.tuples]
-    if isinstance(model, Array):
-        return [(str(index), model[index]) for index in model.indices]
-    operands = [
-        name
-        for name in ("left", "right", "prior")
-        if isinstance(getattr(type(model), name, None), property)
-    ]
-    if operands:
-        return [(name, getattr(model, name)) for name in operands]
-    return specified_by(model)
-
-
-def text_from(value) -> str:
-    """A constant as a short text for people, complete for numbers and strings."""
-    if isinstance(value, (str, bool, int, float, type(None), tuple, np.generic)):
-        return repr(value)
-    if isinstance(value, type) or callable(value):
-        return getattr(value, "__qualname__", repr(value))
-    if isinstance(value, (np.ndarray, jax.Array)):
-        digest = hashlib.blake2b(np.asarray(value).tobytes(), digest_size=4)
-        return f"array{value.shape} {digest.hexdigest()}"
-    return type(value).__name__
+#: PyAutoFit's walk through a model is not made for two threads.
+looking_at_a_model = threading.RLock()
 
 
 class ModelStructure:
@@ -141,7 +50,8 @@ class ModelStructure:
     Parameters
     ----------
     model
-        The model. It is kept, so it must not be edited afterwards.
+        The model. The structure owns it from now on: see
+        :func:`autofit_patch.pytree.by_model._state.structure_owning`.
 
     Attributes
     ----------
@@ -151,6 +61,8 @@ class ModelStructure:
         The same as the keys that JAX prints.
     priors
         The prior of each free parameter.
+    state
+        The state of a model whose instances have this structure.
     """
 
     def __init__(self, model):
@@ -169,14 +81,14 @@ class ModelStructure:
         self._layout = None
         self._derives = False
         self._copies_constants = has_mutable_constant(model)
-        self.state = ModelState(structure=self)
+        self.state = None
 
     def __eq__(self, other):
-        return self is other or (
-            isinstance(other, ModelStructure)
-            and self._hash == other._hash
-            and self._description == other._description
-        )
+        if self is other:
+            return True
+        if not isinstance(other, ModelStructure):
+            return NotImplemented
+        return self._hash == other._hash and self._description == other._description
 
     def __hash__(self):
         return self._hash
@@ -185,7 +97,12 @@ class ModelStructure:
         return f"model of {len(self.names)} parameters\n{self._text}\n"
 
     def __reduce__(self):
-        return structure_from, (self._model,)
+        from autofit_patch.pytree.by_model._state import structure_owning
+
+        return structure_owning, (self._model,)
+
+    def __deepcopy__(self, memo):
+        return self
 
     def _item_from(self, prior):
         """A prior by its place among the free parameters, or by id if it has none."""
@@ -202,25 +119,29 @@ class ModelStructure:
         with building(arguments):
             return instance_for_arguments(model, arguments, ignore_assertions=True, xp=xp)
 
-    def layout_from(self, origin: Origin) -> Layout:
+    @property
+    def layout(self) -> Layout:
+        """Where the parameters are in the model's instances."""
+        return self.layout_from(None)
+
+    def layout_from(self, leaves) -> Layout:
         """
         Where the parameters are in the model's instances.
 
         Parameters
         ----------
-        origin
-            Where an instance of the model came from, needed the first time only: it has
-            values from which the model can make instances. If they are not numbers
-            (tracers, say), the medians of the priors take their place.
+        leaves
+            Values from which the model can make instances, needed the first time only.
+            If they are not numbers (tracers, say), the medians of the priors take their
+            place.
         """
         if self._layout is None:
-            leaves = origin.leaves
             if leaves is None or not all(map(is_concrete_scalar, leaves)):
                 leaves = self._model.physical_values_from_prior_medians
             # Objects of their own, and not zero or one or a default of the class, which
             # an attribute can be for reasons of its own.
             leaves = [np.float64(leaf) for leaf in leaves]
-            with _looking_at_a_model:
+            with looking_at_a_model:
                 try:
                     self._layout = self._layout_at([shifted(leaf) for leaf in leaves])
                 except Exception:
@@ -248,12 +169,22 @@ class ModelStructure:
 
     def remember(self, instance, origin: Origin):
         """Remember where an instance came from, when it is made."""
-        if self._derives:
-            derived = self._layout.derived_objects_of(instance)
+        if self._derives and not origin.traced:
+            derived = derived_objects_of(self._layout, instance)
             # Of an object that can be edited in place, identity tells nothing.
             if all(map(is_immutable, derived)):
                 origin.derived_objects = derived
         set_origin(instance, origin)
+
+    def structure_of(self, instance):
+        """
+        The structure of an instance as JAX gets it: with what its objects are told from
+        others by, where there is any.
+        """
+        layout = self.layout
+        if not layout.has_identity:
+            return self
+        return IdentifiedStructure(self, identities_of(layout, instance))
 
     def instance_from(self, leaves):
         """
@@ -261,7 +192,7 @@ class ModelStructure:
 
         Numbers make an instance through the model, with the constructors that made the
         first one. Anything else makes an outline, see
-        :meth:`autofit_patch.pytree.by_model._layout.Layout.outline`.
+        :func:`autofit_patch.pytree.by_model._outline.outline_from`.
 
         Parameters
         ----------
@@ -269,13 +200,12 @@ class ModelStructure:
             One a free parameter, in the model's order.
         """
         leaves = tuple(leaves)
-        if not all(map(is_number, leaves)):
+        if not are_numbers(leaves):
             return self._outline_from(leaves, "its leaves are not single numbers")
+        leaves = tuple(map(leaf_from, leaves))
         if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
-            instance = self.instance_via_constructors_from(leaves)
-            origin = Origin(self.state, leaves)
-            origin.watch(instance)
-            set_origin(instance, origin)
+            instance = self._traced_from(leaves)
+            self.remember(instance, Origin(self.state, leaves, traced=True))
             return instance
         try:
             instance = self.instance_via_constructors_from(leaves)
@@ -289,6 +219,42 @@ class ModelStructure:
         self.remember(instance, Origin(self.state, leaves))
         return instance
 
+    def _traced_from(self, leaves):
+        """The instance with the given leaves, some of which are tracers."""
+        try:
+            return self.instance_via_constructors_from(leaves)
+        except CONCRETE_VALUE_NEEDED as error:
+            names = self._untraceable_names(leaves)
+            raise TypeError(
+                "JAX cannot trace "
+                + (" and ".join(names) or "a parameter")
+                + ", which a constructor needs as a Python number (it is evaluated with "
+                "NumPy when the object is made). Fix it in the model: "
+                + " ".join(f"model.{name} = {value!r}" for name, value in names.items())
+                + f"\nThe constructor said: {str(error).strip().splitlines()[0]}"
+            ) from error
+
+    def _untraceable_names(self, leaves) -> dict:
+        """
+        The names of the parameters that cannot be traced even if no other is, with the
+        defaults of the constructors, or the medians of the priors where there are none.
+        """
+        medians = [np.float64(v) for v in self._model.physical_values_from_prior_medians]
+        names = {}
+        for index, name in enumerate(self.names):
+
+            def made(leaf, index=index):
+                some = [*medians[:index], leaf, *medians[index + 1 :]]
+                self.instance_via_constructors_from(some)
+                return leaf
+
+            try:
+                jax.eval_shape(made, medians[index])
+            except CONCRETE_VALUE_NEEDED:
+                default = default_from(self._model, name)
+                names[name] = medians[index].item() if default is None else default
+        return names
+
     def kept_by(self, instance, leaves) -> list:
         """
         What an instance holds of its free parameters, ``UNREAD`` where it does not.
@@ -300,9 +266,9 @@ class ModelStructure:
         leaves
             What they made it from.
         """
-        read = [UNREAD] * len(self.names)
-        self.layout_from(Origin(self.state, leaves)).read(instance, read)
-        return read
+        found = [UNREAD] * len(self.names)
+        read(self.layout_from(leaves), instance, found)
+        return found
 
     def keeps(self, instance, leaves) -> bool:
         """Whether an instance holds the leaves it was made from as they are."""
@@ -312,105 +278,78 @@ class ModelStructure:
         )
 
     def _outline_from(self, leaves, reason: str):
-        layout = self.layout_from(Origin(self.state, None))
-        instance = layout.outline(leaves, reason)
+        instance = outline_from(self.layout, leaves, reason)
         set_origin(instance, Origin(self.state, leaves, outline=True))
         return instance
 
 
-class ModelState:
+class IdentifiedStructure:
     """
-    A model as it was when it made an instance, and its structure, found when asked for.
+    The structure of one instance, with what its objects are told from others by.
+
+    A linear light profile is equal to, and looked up as, the one with its token. Rebuilt,
+    it has the token again. No token takes part in comparing structures.
 
     Parameters
     ----------
-    model
-        The model, of which a copy is kept: it may be edited afterwards.
     structure
-        Instead of a model, a structure.
+        The structure of all instances of the model.
+    identities
+        What each object is told from others by, in the order of the layout.
     """
 
-    __slots__ = (
-        *("_frozen_cache", "_snapshot", "_model", "_priors", "_structure"),
-        "__weakref__",
-    )
+    __slots__ = ("structure", "identities")
 
-    def __init__(self, model=None, structure=None):
-        self._structure = structure
-        self._priors = None
-        if model is not None:
-            self._frozen_cache = frozen_cache_of(model)
-            self._snapshot = Snapshot(model, opaque=(Prior,))
-            self._model = deepcopy(model)
+    def __init__(self, structure: ModelStructure, identities: list):
+        self.structure = structure
+        self.identities = identities
 
-    def is_of(self, model) -> bool:
-        """Whether the model has not been edited since."""
-        frozen_cache = frozen_cache_of(model)
-        if frozen_cache is not None and frozen_cache is self._frozen_cache:
-            return True
-        return self._snapshot.holds()
+    def __eq__(self, other):
+        if isinstance(other, IdentifiedStructure):
+            other = other.structure
+        return self.structure is other or self.structure == other
+
+    def __hash__(self):
+        return self.structure._hash
+
+    def __repr__(self):
+        return repr(self.structure)
+
+    def __reduce__(self):
+        # Tokens mean nothing in another process.
+        return self.structure.__reduce__()
+
+    def __deepcopy__(self, memo):
+        return self
 
     @property
-    def priors(self) -> list:
-        """The model's own priors, in the order of its parameters."""
-        if self._priors is None:
-            with _looking_at_a_model:
-                self._priors = self._model.priors_ordered_by_id
-        return self._priors
+    def keys(self) -> tuple:
+        return self.structure.keys
 
-    def remember(self, instance, origin: Origin):
-        """Remember where an instance of the model came from, when it is made."""
-        if self._structure is None:
-            set_origin(instance, origin)
-        else:
-            self._structure.remember(instance, origin)
-
-    @property
-    def structure(self) -> ModelStructure:
-        """The structure of its instances, which an equal model may have had before."""
-        if self._structure is None:
-            self._structure = structure_from(self._model)
-        return self._structure
+    def instance_from(self, leaves):
+        """The instance with the given leaves (JAX calls this to unflatten)."""
+        instance = self.structure.instance_from(leaves)
+        set_identities(self.structure.layout, instance, [*self.identities])
+        return instance
 
 
-#: PyAutoFit's walk through a model is not made for two threads.
-_looking_at_a_model = threading.RLock()
-
-_structures: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
-_states = Beside()
-_states_by_model_id: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
-
-
-def structure_from(model) -> ModelStructure:
-    """
-    The structure of a model's instances: the same object for equal models, so that
-    comparing two costs nothing.
-    """
-    with _looking_at_a_model:
-        structure = ModelStructure(model)
-        known = _structures.setdefault(structure, weakref.ref(structure))()
-    return structure if known is None else known
+#: What JAX raises where a number is needed and a tracer is given.
+CONCRETE_VALUE_NEEDED = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
 
 
-def state_of(model) -> ModelState:
-    """The state of a model now: the same object until the model is edited."""
-    state = _states.get(model)
-    if state is not None and state.is_of(model):
-        return state
-    state = _states_by_model_id[model.id] = ModelState(model)
-    _states.set(model, state)
-    return state
-
-
-def state_of_copy(instance) -> ModelState | None:
-    """
-    The state of the model that made what an instance is a copy of, if any.
-
-    PyAutoFit gives an instance of a collection the id of the model, and a copy or a
-    pickle has it too. Two models may share an id, so the instance must be compared with
-    what the model makes before this is believed.
-    """
-    return _states_by_model_id.get(instance.id)
+def default_from(model, name: str):
+    """The default of a constructor's argument, by its path in a model, if it has one."""
+    *path, argument = name.split(".")
+    try:
+        cls = model.object_for_path(path).cls
+        default = inspect.signature(cls).parameters[argument].default
+    except Exception:
+        return None
+    return default if isinstance(default, (int, float)) else None
 
 
 def shifted(leaf: float) -> float:
@@ -429,13 +368,20 @@ def is_number(leaf) -> bool:
     )
 
 
-def has_mutable_constant(model) -> bool:
-    """Whether a model holds a constant that an instance could change in place."""
-    todo = [model]
-    while todo:
-        for _, value in components_of(todo.pop()):
-            if isinstance(value, (AbstractPriorModel, TuplePrior)):
-                todo.append(value)
-            elif not isinstance(value, Prior) and not is_immutable(value):
-                return True
-    return False
+def are_numbers(leaves) -> bool:
+    """
+    Whether leaves can be the values of parameters. Python integers can be, beside other
+    numbers; nothing but integers are the axes of a batch.
+    """
+    return all(is_number(leaf) or type(leaf) is int for leaf in leaves) and (
+        not leaves or any(map(is_number, leaves))
+    )
+
+
+def leaf_from(value):
+    """
+    A leaf as JAX should get it: a Python number as a NumPy one, since JAX compiles a
+    function once for each of the two.
+    """
+    plain = type(value) is float or isinstance(value, (int, np.integer))
+    return np.float64(value) if plain else value

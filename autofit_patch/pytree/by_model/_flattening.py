@@ -1,0 +1,204 @@
+"""
+Taking an instance apart as a point in the model that made it.
+"""
+
+from operator import is_
+
+import jax
+
+from autofit_patch.pytree._keys import same, same_number
+from autofit_patch.pytree.by_hand._comparing import derived_was_set
+from autofit_patch.pytree.by_model._differences import differences
+from autofit_patch.pytree.by_model._origin import Origin
+from autofit_patch.pytree.by_model._reading import (
+    DERIVED_DIFFERS,
+    EDITED,
+    UNREAD,
+    TracedReading,
+    derived_of,
+    read,
+)
+from autofit_patch.pytree.by_model._state import LostModel
+from autofit_patch.pytree.by_model._structure import are_numbers, leaf_from
+
+
+def flattened_as_point(instance, origin: Origin):
+    """
+    The leaves and the structure of an instance that a model made.
+
+    Parameters
+    ----------
+    instance
+        The instance.
+    origin
+        How it was made.
+
+    Returns
+    -------
+    Both, or ``None`` if the instance was edited and is no point in the model any more.
+
+    Raises
+    ------
+    ValueError
+        If the model is not known any more; if the instance is not what the model makes
+        though nobody edited it; or if an attribute was set that only a constructor
+        derives.
+    """
+    if isinstance(origin.state, LostModel):
+        raise ValueError(model_was_lost(instance, origin.state.reason))
+    leaves = leaves_from(instance, origin)
+    if leaves is None:
+        require_edited(instance, origin)
+        return None
+    structure = origin.state.structure.structure_of(instance)
+    origin.remember(instance, leaves, structure)
+    return leaves, structure
+
+
+def model_was_lost(instance, reason: str) -> str:
+    """The message for an instance whose model is not known."""
+    return (
+        f"a model made this {type(instance).__name__}, and JAX cannot take it apart: "
+        "which of its numbers are parameters, and which are shared, is not known, since "
+        f"{reason}. Make it again from its model (model.instance_from_vector)."
+    )
+
+
+def leaves_from(instance, origin: Origin) -> tuple | None:
+    """
+    The values of the free parameters that an instance holds now, in the model's order, or
+    ``None`` if it was edited in such a way that it is no longer a point in the model.
+    """
+    structure = origin.state.structure
+    layout = structure.layout_from(None if origin.outline else origin.leaves)
+    if origin.traced:
+        return traced_leaves_from(instance, origin, layout)
+    leaves = [UNREAD] * len(structure.names)
+    derived = None if origin.derived_objects is None else []
+    reading = read(layout, instance, leaves, derived)
+    if reading is EDITED:
+        return None
+    if derived is not None and not all(map(is_, derived, origin.derived_objects)):
+        reading = DERIVED_DIFFERS
+    # What the constructors do not keep cannot have been edited.
+    leaves = [
+        made_with if leaf is UNREAD else leaf
+        for leaf, made_with in zip(leaves, origin.leaves, strict=True)
+    ]
+    if origin.outline:
+        return tuple(leaves)
+    leaves = leaves_made_from(leaves, origin)
+    if leaves is None:
+        return None
+    if reading is DERIVED_DIFFERS and not derives(structure, origin, leaves, instance):
+        return None
+    return tuple(map(leaf_from, leaves))
+
+
+def traced_leaves_from(instance, origin: Origin, layout) -> tuple | None:
+    """The same of an instance that was made inside a trace."""
+    reading = TracedReading(origin.leaves)
+    if not reading.read(layout, instance):
+        return None
+    for obj, name in reading.derived:
+        value = getattr(obj, name, "nothing")
+        raise ValueError(derived_was_set(obj, name, value, "something else"))
+    leaves = [
+        made_with if leaf is UNREAD else leaf
+        for leaf, made_with in zip(reading.leaves, origin.leaves, strict=True)
+    ]
+    return tuple(map(leaf_from, leaves))
+
+
+def leaves_made_from(leaves, origin: Origin) -> list | None:
+    """
+    The values from which the constructors make what an instance holds.
+
+    They are the values that it holds, but a constructor may keep another than it was
+    given (its absolute value, say). What was not set since the instance was made is then
+    what it was made with; what was set cannot be undone.
+
+    Parameters
+    ----------
+    leaves
+        What the instance holds of its parameters.
+    origin
+        How it was made.
+
+    Returns
+    -------
+    The values, or ``None`` if the constructors do not keep what was set.
+    """
+    structure, given = origin.state.structure, origin.leaves
+    if all(map(is_, leaves, given)) or all(map(same_number, leaves, given)):
+        return leaves
+    made = structure.instance_via_constructors_from(given)
+    was_set = [
+        not same_number(leaf, first)
+        for leaf, first in zip(leaves, structure.kept_by(made, given), strict=True)
+    ]
+    leaves = [
+        leaf if changed else value
+        for leaf, value, changed in zip(leaves, given, was_set, strict=True)
+    ]
+    if not any(was_set) or not are_numbers(leaves) or any(map(is_tracer, leaves)):
+        return leaves
+    try:
+        instance = structure.instance_via_constructors_from(leaves)
+    except Exception:
+        return leaves  # unflattening makes an outline of them
+    kept = structure.kept_by(instance, leaves)
+    if any(
+        changed and now is not UNREAD and not same_number(now, leaf)
+        for changed, now, leaf in zip(was_set, kept, leaves, strict=True)
+    ):
+        return None
+    return leaves
+
+
+def is_tracer(value) -> bool:
+    return isinstance(value, jax.core.Tracer)
+
+
+def derives(structure, origin: Origin, leaves, instance) -> bool:
+    """
+    Whether what an instance holds beyond its parameters is what the constructors derive
+    from them: from those that it holds now or, where one was set after the instance was
+    made, from those that it was made with. (Unflattening derives it from the new.)
+    """
+    structure.takes_note_of_deriving()
+    held = derived_of(structure.layout, instance)
+    for values in (leaves, origin.leaves):
+        if any(map(is_tracer, values)):
+            continue
+        rebuilt = structure.instance_via_constructors_from(values)
+        if same(held, derived_of(structure.layout, rebuilt)):
+            return True
+    return False
+
+
+def require_edited(instance, origin: Origin):
+    """
+    Raise an error if an instance is not a point in its model though nobody edited it.
+
+    Parameters
+    ----------
+    instance
+        The instance.
+    origin
+        How it was made.
+    """
+    if origin.traced or origin.outline:
+        return  # what these held when they were made is known, so they were edited
+    structure = origin.state.structure
+    try:
+        again = structure.instance_via_constructors_from(origin.leaves)
+    except Exception:
+        return
+    if found := differences(structure, again, origin.leaves):
+        raise ValueError(
+            f"a model made this {type(instance).__name__}, which nobody edited, and "
+            "it cannot be taken apart as a point in the model:\n  "
+            + "\n  ".join(found)
+            + "\nIts constructors make something else each time."
+        )
