@@ -132,9 +132,9 @@ class Constructor:
             if value is MISSING:
                 raise TypeError(
                     f"JAX cannot take this {self.cls.__name__} apart: its constructor's "
-                    f"argument {name!r} is not kept on the object, which was copied, "
-                    "unpickled or made before its class was registered, so it could not "
-                    f"be made again. Make a new {self.cls.__name__} from its arguments, "
+                    f"argument {name!r} is not kept on the object, which was made before "
+                    "its class was registered, or without its constructor, so it could "
+                    f"not be made again. Make a new {self.cls.__name__} from its arguments, "
                     f"or let the class keep the argument as an attribute {name!r}, or "
                     "give autofit_patch.register an arguments_from function."
                 )

@@ -225,7 +225,7 @@ class ModelStructure:
             return self.instance_via_constructors_from(leaves)
         except CONCRETE_VALUE_NEEDED as error:
             names = self._untraceable_names(leaves)
-            raise TypeError(
+            raise jax.errors.JAXTypeError(
                 "JAX cannot trace "
                 + (" and ".join(names) or "a parameter")
                 + ", which a constructor needs as a Python number (it is evaluated with "
