@@ -97,7 +97,7 @@ def extras_of(constructor: Constructor, obj, arguments: dict, held: dict) -> dic
             if is_part_of(obj, name, value):
                 extras[name] = value
         elif is_another(constructor, obj, name, value, derived, arguments):
-            raise ValueError(derived_was_set(obj, name, value, derived))
+            raise ValueError(derived_was_set(obj, name, value, f" = {derived!r}"))
     return extras
 
 
@@ -152,12 +152,12 @@ def is_another(constructor, obj, name: str, value, derived, arguments: dict) -> 
     return same(derived, attribute_from(made_again(constructor, arguments), name))
 
 
-def derived_was_set(obj, name: str, value, derived) -> str:
+def derived_was_set(obj, name: str, value, derived: str = "") -> str:
     """The message for an attribute that only a constructor derives."""
     cls = type(obj).__name__
     return (
         f"this {cls} holds {name} = {value!r}, but its constructor derives "
-        f"{name} = {derived!r} from what else it holds: an attribute was set "
+        f"{name}{derived} from what else it holds: an attribute was set "
         f"after it was made. Make a new {cls} from the values that you want."
     )
 

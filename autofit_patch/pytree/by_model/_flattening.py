@@ -102,7 +102,7 @@ def traced_leaves_from(instance, origin: Origin, layout) -> tuple | None:
         return None
     for obj, name in reading.derived:
         value = getattr(obj, name, "nothing")
-        raise ValueError(derived_was_set(obj, name, value, "something else"))
+        raise ValueError(derived_was_set(obj, name, value))
     leaves = [
         made_with if leaf is UNREAD else leaf
         for leaf, made_with in zip(reading.leaves, origin.leaves, strict=True)

@@ -227,10 +227,10 @@ class ModelStructure:
             names = self._untraceable_names(leaves)
             raise jax.errors.JAXTypeError(
                 "JAX cannot trace "
-                + (" and ".join(names) or "a parameter")
+                + (", ".join(names) or "a parameter")
                 + ", which a constructor needs as a Python number (it is evaluated with "
-                "NumPy when the object is made). Fix it in the model: "
-                + " ".join(f"model.{name} = {value!r}" for name, value in names.items())
+                "NumPy when the object is made). Fix this in the model: "
+                + "; ".join(f"model.{name} = {value!r}" for name, value in names.items())
                 + f"\nThe constructor said: {str(error).strip().splitlines()[0]}"
             ) from error
 
