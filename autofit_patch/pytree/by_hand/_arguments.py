@@ -16,6 +16,7 @@ from types import FunctionType
 
 from autofit_patch.pytree._beside import Beside
 from autofit_patch.pytree._contents import (
+    COUNTERS,
     MISSING,
     identity_names,
     stored_from,
@@ -40,24 +41,29 @@ class Given(Travelling):
         What the object held under these names then
         (:class:`autofit_patch.pytree._made.Held`): if it holds something else now, it was
         edited, and the arguments are not what it is made from.
+    odd_keywords
+        The names of keywords that it does keep, though private, or under a name that
+        PyAutoFit keeps something else under.
     """
 
-    __slots__ = ("arguments", "held")
+    __slots__ = ("arguments", "held", "odd_keywords")
 
-    def __init__(self, arguments: dict, held: dict):
+    def __init__(self, arguments: dict, held: dict, odd_keywords: tuple = ()):
         self.arguments = arguments
         self.held = held
+        self.odd_keywords = odd_keywords
 
     def __deepcopy__(self, memo):
-        return Given(copy.deepcopy(self.arguments, memo), copy.deepcopy(self.held, memo))
+        arguments, held = copy.deepcopy((self.arguments, self.held), memo)
+        return Given(arguments, held, self.odd_keywords)
 
     def __reduce__(self):
         try:
             pickle.dumps(self.arguments)
         except Exception:
             # The object could be pickled without them, and still can.
-            return Given, ({}, {})
-        return Given, (self.arguments, self.held)
+            return Given, ({}, {}, self.odd_keywords)
+        return Given, (self.arguments, self.held, self.odd_keywords)
 
 
 def forgotten_names(cls: type) -> tuple[str, ...]:
@@ -138,9 +144,10 @@ def remember_forgotten_arguments(cls: type):
     if not isinstance(init, FunctionType) or init in _remembering:
         return
     names = forgotten_names(cls)
-    if not names and not stored_names(cls)[1]:
-        return
     signature = inspect.signature(init)
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
+    if not (names or takes_any or stored_names(cls)[1]):
+        return
 
     @functools.wraps(init)
     def remembering(self, *args, **kwargs):
@@ -152,6 +159,8 @@ def remember_forgotten_arguments(cls: type):
             bound = signature.bind(self, *args, **kwargs)
             bound.apply_defaults()
             remember(self, {name: bound.arguments[name] for name in names})
+        if takes_any and (odd := tuple(filter(is_odd, kwargs))):
+            remember_odd_keywords(self, odd)
         if holds_tracer((*args, *kwargs.values())):
             take_note_of_one(self)
 
@@ -171,6 +180,23 @@ def remember(obj, given: dict):
     if given:
         held = {name: Held(stored_from(obj, name)) for name in given}
         _given.set(obj, Given(given, held))
+
+
+def is_odd(name: str) -> bool:
+    """Whether attributes of a name are taken for bookkeeping, or for a cache."""
+    return name.startswith("_") or name in COUNTERS
+
+
+def remember_odd_keywords(obj, names: tuple):
+    """Remember that a constructor was given keywords with odd names."""
+    given = _given.get(obj) or Given({}, {})
+    _given.set(obj, Given(given.arguments, given.held, names))
+
+
+def odd_keywords_of(obj) -> tuple:
+    """The odd names of keywords that a constructor was given."""
+    given = _given.get(obj)
+    return () if given is None else given.odd_keywords
 
 
 def given_argument_of(obj, name: str):

@@ -17,6 +17,7 @@ from autofit_patch.pytree._contents import (
 )
 from autofit_patch.pytree.by_hand._arguments import (
     given_argument_of,
+    odd_keywords_of,
     remember_forgotten_arguments,
 )
 from autofit_patch.pytree.by_hand._split import CONCRETE_ARGUMENTS
@@ -145,6 +146,9 @@ class Constructor:
                 for name, value in attributes_of(obj).items()
                 if name not in self.names and is_part_of(obj, name, value)
             )
+            # Such as ``label``, which a property keeps under another name.
+            for name in odd_keywords_of(obj):
+                arguments[name] = attribute_from(obj, name)
         return arguments
 
     @staticmethod
@@ -171,9 +175,9 @@ class Constructor:
 
 def is_part_of(obj, name: str, value) -> bool:
     """
-    Whether an attribute is part of what an object holds: no counter, and private only if
-    it is an object of a class that JAX takes apart (a component can have any name).
+    Whether an attribute is part of what an object holds: neither a counter nor private,
+    unless its constructor was given it (a component can have any name).
     """
-    if is_counter(type(obj), name, value):
-        return False
-    return not str(name).startswith("_") or type(value) in constructors
+    if name in odd_keywords_of(obj):
+        return True
+    return not str(name).startswith("_") and not is_counter(type(obj), name, value)
