@@ -19,6 +19,8 @@ TESTED_VERSIONS
     The oldest and the newest release of the libraries that can be patched.
 register
     Makes the objects of a class pytrees.
+explain
+    Prints why JAX sees an object as it does.
 """
 
 from autofit_patch.libraries._versions import TESTED_VERSIONS, check_versions
@@ -31,8 +33,9 @@ use_double_precision()
 avoid_hang()
 
 from autofit_patch.libraries._patch import apply  # noqa: E402
+from autofit_patch.pytree._explain import explain  # noqa: E402
 from autofit_patch.pytree._registration import register  # noqa: E402
 
 apply()
 
-__all__ = ["TESTED_VERSIONS", "register"]
+__all__ = ["TESTED_VERSIONS", "explain", "register"]

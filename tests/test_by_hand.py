@@ -460,3 +460,26 @@ def test_profile_that_evaluates_a_cosmology_goes_through_a_trace(cls):
     assert jax.jit(strength)(250.0) == pytest.approx(expected, rel=1e-12)
     # The strength goes with the square of the velocity dispersion.
     assert jax.grad(strength)(250.0) == pytest.approx(2.0 * expected / 250.0, rel=1e-12)
+
+
+def test_constructor_of_a_registered_class_runs_no_property():
+    read = []
+
+    @autofit_patch.register
+    class Lazy:
+        def __init__(self, slope=1.0, table=2.0):
+            self.slope = slope
+            self._half = 0.5 * table
+
+        @property
+        def table(self):
+            read.append("table")
+            return 2.0 * self._half
+
+        @property
+        def broken(self):
+            raise RuntimeError("not yet")
+
+    lazy = Lazy(3.0, table=4.0)
+    assert read == []
+    assert jax.tree.map(lambda leaf: 2.0 * leaf, lazy).table == 8.0

@@ -1,9 +1,7 @@
 """What made an object goes along with its copies and pickles (rule 10)."""
 
 import copy
-import multiprocessing
 import pickle
-from concurrent.futures import ProcessPoolExecutor
 
 import autofit as af
 import autolens as al
@@ -11,7 +9,7 @@ import cloudpickle
 import dill
 import jax
 import pytest
-from conftest import VECTOR, lens_model_from, run_python
+from conftest import VECTOR, lens_model_from
 from jax.tree_util import tree_leaves, tree_structure
 
 import autofit_patch

@@ -1,5 +1,6 @@
 """An instance made by a model is a point in that model (rules 1, 4 and 5)."""
 
+import functools
 import pickle
 
 import autofit as af
@@ -341,3 +342,96 @@ def test_many_instances_do_not_accumulate():
 
 def test_leaves_are_float64(instance):
     assert all(jnp.result_type(leaf) == jnp.float64 for leaf in tree_leaves(instance))
+
+
+class Callable:
+    def __init__(self, factor=2.0):
+        self.factor = factor
+
+    def __call__(self, x):
+        return self.factor * x
+
+
+def module_function(x):
+    return x
+
+
+@pytest.mark.parametrize(
+    "constant",
+    [
+        lambda: Callable(),
+        lambda: af.ex.Gaussian(),
+        lambda: Callable(3.0).__call__,
+        lambda: functools.partial(module_function, Callable()),
+        lambda: module_function,
+        lambda: (Callable(), [Callable()]),
+        lambda: np.sin,
+    ],
+    ids=["object", "profile", "method", "partial", "function", "in a tuple", "ufunc"],
+)
+def test_constant_that_can_be_called_is_compared_by_what_it_holds(constant):
+    traces = []
+
+    @jax.jit
+    def traced(instance):
+        traces.append(1)
+        return instance.x
+
+    for _ in range(2):
+        model = af.Collection(x=af.UniformPrior(0.0, 1.0))
+        vars(model)["constant"] = constant()
+        for x in (0.25, 0.5):
+            assert traced(model.instance_from_vector([x])) == x
+    assert len(traces) == 1
+
+
+def test_constants_that_can_be_called_and_differ_are_not_the_same():
+    structures = []
+    for factor in (2.0, 3.0):
+        model = af.Collection(x=af.UniformPrior(0.0, 1.0))
+        vars(model)["constant"] = Callable(factor)
+        structures.append(tree_structure(model.instance_from_vector([0.5])))
+    assert structures[0] != structures[1]
+
+
+class TestModelOfAHierarchy:
+    @pytest.fixture
+    def model(self):
+        factor = af.HierarchicalFactor(
+            af.GaussianPrior,
+            mean=af.GaussianPrior(100.0, 10.0),
+            sigma=af.TruncatedGaussianPrior(10.0, 5.0, 0.0, 100.0),
+        )
+        for _ in range(2):
+            factor.add_drawn_variable(af.GaussianPrior(100.0, 10.0))
+        return af.FactorGraphModel(factor).global_prior_model
+
+    def log_likelihood(self, instance):
+        return sum(
+            part.distribution_model.message(part.drawn_prior, xp=jnp)
+            for part in (instance[0], instance[1])
+        )
+
+    def test_has_one_leaf_for_each_parameter(self, model):
+        structures = []
+        for scale in (1.0, 1.1):
+            instance = model.instance_from_vector(scale * np.array([99, 8, 103, 95.0]))
+            assert len(tree_leaves(instance)) == model.prior_count == 4
+            structures.append(tree_structure(instance))
+        assert structures[0] == structures[1]
+
+    def test_gradient_is_that_of_the_vector(self, model):
+        vector = np.array([99.0, 8.0, 103.0, 95.0])
+        instance = model.instance_from_vector(vector)
+
+        def of_vector(vector):
+            return self.log_likelihood(model.instance_from_vector(vector, xp=jnp))
+
+        expected = np.array(
+            [
+                (of_vector(vector + step) - of_vector(vector - step)) / 2e-5
+                for step in 1e-5 * np.eye(4)
+            ]
+        )
+        gradient = jax.jit(jax.grad(self.log_likelihood))(instance)
+        np.testing.assert_allclose(tree_leaves(gradient), expected, rtol=1e-6)

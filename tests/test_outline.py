@@ -199,3 +199,46 @@ def test_vmap_over_some_of_the_parameters(batch, instance):
 def test_eval_shape_gives_an_outline(instance):
     outline = jax.eval_shape(lambda tree: tree, instance)
     assert outline.galaxies.lens.mass.einstein_radius.dtype == jnp.float64
+
+
+@pytest.mark.parametrize("default", [None, 0.0, "kind"])
+def test_default_of_a_class_is_still_there_after_a_batch(default):
+    class Kind:
+        kind = default
+
+        def __init__(self, slope=1.0):
+            self.slope = slope
+            if slope > 0.0:
+                self.kind = f"kind of {slope}"
+
+    model = af.Model(Kind, slope=af.UniformPrior(0.0, 5.0))
+    made = jax.tree.map(lambda leaf: jnp.ones(3), model.instance_from_vector([1.0]))
+    with pytest.raises(AttributeError, match="Kind has no kind: it is an outline"):
+        _ = made.kind
+    assert (Kind(0.0).kind, Kind.kind, Kind(2.0).kind) == (
+        default,
+        default,
+        "kind of 2.0",
+    )
+
+
+def test_integer_beside_numbers_is_a_number(instance):
+    radius = eqx.tree_at(lambda i: i.galaxies.lens.mass.einstein_radius, instance, 2)
+    assert radius.galaxies.lens.mass.slope == 2.0
+    assert tree_leaves(radius)[8] == 2.0
+    assert type(tree_leaves(radius)[8]) is np.float64
+    assert jax.grad(lambda i: i.galaxies.lens.mass.einstein_radius**2)(
+        radius
+    ).galaxies.lens.mass.einstein_radius == pytest.approx(4.0)
+
+
+def test_edit_of_an_outline_in_place_is_of_that_outline_only():
+    model = af.Collection(x=af.UniformPrior(0.0, 1.0))
+    model.table = np.ones(2)
+    batches = [
+        jax.tree.map(lambda leaf: jnp.ones(3), model.instance_from_vector([0.5]))
+        for _ in range(2)
+    ]
+    batches[0].table[0] = 5.0
+    assert list(batches[1].table) == [1.0, 1.0]
+    assert list(model.instance_from_vector([0.5]).table) == [1.0, 1.0]

@@ -18,7 +18,7 @@ LISTED = 20
 
 def explain(obj):
     """
-    Print why JAX sees an object as it does: what made it, how many leaves it has, and why.
+    Print why JAX sees an object as it does: what made it, and how many leaves it has.
 
     Of an instance that was edited it says what differs from the model and where.
 

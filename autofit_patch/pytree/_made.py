@@ -26,20 +26,28 @@ TRAVELLING.append(_made)
 
 
 class Made(Travelling):
-    """The attributes that an object had when it was made."""
+    """
+    The attributes that an object had when it was made.
 
-    __slots__ = ("attributes",)
+    Parameters
+    ----------
+    attributes
+        What each was, by name (:class:`Held`).
+    part_of
+        The token of the instance that it was made as a part of, if it was.
+    """
 
-    def __init__(self, attributes: dict):
+    __slots__ = ("attributes", "part_of")
+
+    def __init__(self, attributes: dict, part_of=None):
         self.attributes = attributes
+        self.part_of = part_of
 
     def __reduce__(self):
         return Made, ({},)  # no tracer can be pickled
 
     def __deepcopy__(self, memo):
-        return Made(
-            {name: deepcopy(held, memo) for name, held in self.attributes.items()}
-        )
+        return Made(*deepcopy((self.attributes, self.part_of), memo))
 
 
 class Held:
@@ -89,8 +97,8 @@ def is_same(a, b) -> bool:
     return type(a) is type(b) and key_from(a) == key_from(b)
 
 
-def take_note(root):
-    """Keep what an object, and every object below it, holds now."""
+def take_note(root, part_of):
+    """Keep what an instance with a token, and every object below it, holds now."""
     seen, todo = set(), [root]
     while todo:
         obj = todo.pop()
@@ -102,18 +110,18 @@ def take_note(root):
         if isinstance(obj, dict):
             todo.extend(obj.values())
         else:
-            take_note_of_one(obj)
+            take_note_of_one(obj, part_of)
             todo.extend(attributes_of(obj).values())
 
 
-def take_note_of_one(obj):
+def take_note_of_one(obj, part_of=None):
     """Keep what an object holds now."""
     held = {
         name: Held(value)
         for name, value in attributes_of(obj).items()
         if not is_counter(type(obj), name, value)
     }
-    _made.set(obj, Made(held))
+    _made.set(obj, Made(held, part_of))
 
 
 def made_attributes_of(obj) -> dict:
@@ -122,10 +130,15 @@ def made_attributes_of(obj) -> dict:
     return {} if made is None else made.attributes
 
 
-def is_as_made(obj, name: str) -> bool:
-    """Whether an attribute is known to be what it was when its object was made."""
-    held = made_attributes_of(obj).get(name)
-    return held is not None and held.is_of(obj, name)
+def is_as_made(obj, name: str, part_of) -> bool:
+    """
+    Whether an attribute is known to be what it was when its object was made, as a part of
+    the instance with a token.
+    """
+    made = _made.get(obj)
+    if made is None or made.part_of is not part_of or name not in made.attributes:
+        return False
+    return made.attributes[name].is_of(obj, name)
 
 
 def was_set(obj, name: str) -> bool:

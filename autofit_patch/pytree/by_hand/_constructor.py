@@ -135,8 +135,8 @@ class Constructor:
                     f"JAX cannot take this {self.cls.__name__} apart: its constructor's "
                     f"argument {name!r} is not kept on the object, which was made before "
                     "its class was registered, or without its constructor, so it could "
-                    f"not be made again. Make a new {self.cls.__name__} from its arguments, "
-                    f"or let the class keep the argument as an attribute {name!r}, or "
+                    f"not be made again. Make a new {self.cls.__name__} from its "
+                    f"arguments, or let the class keep the argument as an attribute {name!r}, or "
                     "give autofit_patch.register an arguments_from function."
                 )
             arguments[name] = value

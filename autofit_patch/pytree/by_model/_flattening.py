@@ -97,7 +97,7 @@ def leaves_from(instance, origin: Origin) -> tuple | None:
 
 def traced_leaves_from(instance, origin: Origin, layout) -> tuple | None:
     """The same of an instance that was made inside a trace."""
-    reading = TracedReading(origin.leaves)
+    reading = TracedReading(origin.leaves, origin.token)
     if not reading.read(layout, instance):
         return None
     for obj, name in reading.derived:

@@ -34,7 +34,7 @@ class Origin(Travelling):
     """
 
     __slots__ = (
-        *("state", "outline", "traced", "derived_objects"),
+        *("state", "outline", "traced", "derived_objects", "token"),
         *("_arguments", "_read"),
     )
 
@@ -44,17 +44,23 @@ class Origin(Travelling):
         self.traced = traced
         #: What the constructors derived, if that is another for every instance.
         self.derived_objects = None
+        #: What tells the parts of a traced instance from those that replaced them.
+        self.token = object() if traced else None
         self._arguments = arguments
         self._read = None
 
     def for_copy(self):
-        return Origin(self.state, self._arguments, self.outline, self.traced)
+        return self.with_leaves(self._arguments, self.token)
 
     def __deepcopy__(self, memo):
         # Tracers in it must be the copies that the attributes of the instance become.
-        return Origin(
-            self.state, copy.deepcopy(self.leaves, memo), self.outline, self.traced
-        )
+        return self.with_leaves(*copy.deepcopy((self.leaves, self.token), memo))
+
+    def with_leaves(self, leaves, token):
+        """The same of a copy of the instance."""
+        origin = Origin(self.state, leaves, self.outline, self.traced)
+        origin.token = token
+        return origin
 
     def __reduce__(self):
         return Origin, (self.state, self.leaves, self.outline, self.traced)
@@ -110,7 +116,7 @@ def set_origin(instance, origin: Origin):
     made by hand.
     """
     if origin.traced:
-        take_note(instance)
+        take_note(instance, origin.token)
     _origins.set(instance, origin)
 
 

@@ -136,6 +136,8 @@ class TracedReading:
     ----------
     given
         The values that the instance was made from.
+    token
+        What tells its parts from those that replaced them.
 
     Attributes
     ----------
@@ -146,8 +148,9 @@ class TracedReading:
         were set.
     """
 
-    def __init__(self, given: tuple):
+    def __init__(self, given: tuple, token):
         self.given = given
+        self.token = token
         self.leaves = [UNREAD] * len(given)
         self.derived = []
 
@@ -158,13 +161,13 @@ class TracedReading:
         attributes = layout.attributes_of(obj)
         for name, index in layout.scalars:
             held = attribute_from(obj, name)
-            if not self._take(index, held, is_as_made(obj, name)):
+            if not self._take(index, held, is_as_made(obj, name, self.token)):
                 return False
         for name, cls, shape, free, fixed in layout.arrays:
             held = attribute_from(obj, name)
             if not has_entries(held, cls, shape):
                 return False
-            kept = is_as_made(obj, name)
+            kept = is_as_made(obj, name, self.token)
             was = made_attributes_of(obj).get(name)
             entries = was.value if was is not None and cls is tuple else None
             for position, index in free:

@@ -1,0 +1,216 @@
+"""What is edited inside a trace is noticed there as it is outside (rules 7 and 10)."""
+
+import autofit as af
+import autolens as al
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.tree_util import tree_leaves
+
+import autofit_patch
+
+
+class Disc:
+    """It derives its area."""
+
+    def __init__(self, radius=1.0, factor=3.0):
+        self.radius = radius
+        self.factor = factor
+        self.area = factor * radius**2
+
+
+class Scaling:
+    """It keeps something else than it is given."""
+
+    def __init__(self, slope=1.0):
+        self.slope = 2.0 * slope
+
+
+for _cls in (Disc, Scaling):
+    autofit_patch.register(_cls)
+
+
+def prior():
+    return af.UniformPrior(0.0, 10.0)
+
+
+def rebuilt_from(tree):
+    return jax.tree.map(lambda leaf: leaf, tree)
+
+
+def disc_from(kind: str, radius):
+    """A disc in a trace, the tree that it is part of, and how to find it there."""
+    if kind == "by hand":
+        disc = Disc(radius)
+        return disc, lambda tree: tree
+    model = af.Model(Disc, radius=prior(), factor=3.0)
+    if kind != "of its own model":
+        model = af.Collection(disc=model)
+    instance = model.instance_from_vector([radius], xp=jnp)
+    if kind == "rebuilt":
+        instance = rebuilt_from(instance)
+    if kind == "part of an instance":
+        return instance.disc, lambda tree: tree
+    return instance, lambda tree: getattr(tree, "disc", tree)
+
+
+KINDS = ["by hand", "of its own model", "of a model", "rebuilt", "part of an instance"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+class TestDerivedAttribute:
+    @pytest.mark.parametrize(
+        "inner",
+        [
+            rebuilt_from,
+            jax.jit(lambda tree: tree),
+            lambda tree: jax.vmap(lambda _: tree)(jnp.arange(2.0)),
+            jax.checkpoint(lambda tree: tree),
+        ],
+        ids=["map", "jit", "vmap", "checkpoint"],
+    )
+    def test_that_was_set_is_an_error_naming_it(self, kind, inner):
+        @jax.jit
+        def function(radius):
+            tree, find = disc_from(kind, radius)
+            find(tree).area = 2.0 * find(tree).area
+            return find(inner(tree)).area
+
+        with pytest.raises(ValueError, match=r"(?s)Disc holds area = .*derives.*area"):
+            function(2.0)
+
+    def test_follows_a_parameter_that_was_set(self, kind):
+        @jax.jit
+        def function(radius):
+            tree, find = disc_from(kind, radius)
+            find(tree).radius = 2.0 * radius
+            return find(rebuilt_from(tree)).area
+
+        assert function(2.0) == 48.0
+
+
+def test_argument_that_a_constructor_changes_is_an_error_if_it_was_set():
+    def figure(edit):
+        @jax.jit
+        def function(slope):
+            scaling = Scaling(slope)
+            if edit:
+                scaling.slope = 5.0 * slope
+            return rebuilt_from(scaling).slope
+
+        return function(1.0)
+
+    assert figure(edit=False) == 2.0
+    with pytest.raises(ValueError, match=r"(?s)Scaling.*from which its constructor"):
+        figure(edit=True)
+
+
+def test_dictionary_of_arguments_can_be_used_again():
+    model = af.Model(Disc, radius=prior(), factor=3.0)
+    (radius,) = model.priors
+
+    @jax.jit
+    def function(x):
+        arguments, discs = {}, []
+        for factor in (1.0, 2.0, 3.0):
+            arguments[radius] = factor * x
+            discs.append(model.instance_for_arguments(arguments))
+        return [rebuilt_from(disc).radius for disc in discs]
+
+    assert function(1.0) == [1.0, 2.0, 3.0]
+
+
+def test_shared_parameter_set_at_one_place_becomes_two():
+    shared = prior()
+    model = af.Collection(
+        a=af.Model(Disc, radius=shared, factor=3.0),
+        b=af.Model(Disc, radius=shared, factor=3.0),
+    )
+
+    @jax.jit
+    def function(radius):
+        instance = model.instance_from_vector([radius], xp=jnp)
+        instance.b = Disc(5.0 * radius)
+        slopes = jax.grad(lambda i: i.a.radius + 10.0 * i.b.radius)(instance)
+        return slopes.a.radius, slopes.b.radius
+
+    assert function(1.0) == (1.0, 10.0)
+
+
+def test_entry_of_a_tuple_that_was_set_is_a_new_value_of_its_parameter():
+    model = af.Model(al.mp.IsothermalSph)
+
+    @jax.jit
+    def function(vector):
+        profile = model.instance_from_vector(vector, xp=jnp)
+        profile.centre = (profile.centre[0], 7.0 * vector[1])
+        return jnp.array(tree_leaves(profile))
+
+    np.testing.assert_allclose(function(np.array([1.0, 2.0, 3.0])), [1.0, 14.0, 3.0])
+
+
+def test_array_of_parameters_comes_back_from_a_trace():
+    shared = prior()
+    array = af.Array(shape=(3,), prior=prior())
+    array[1] = shared
+    model = af.Collection(array=array, disc=af.Model(Disc, radius=shared, factor=3.0))
+
+    @jax.jit
+    def function(vector):
+        instance = model.instance_from_vector(vector, xp=jnp)
+        instance.disc.factor = 3.0
+        return rebuilt_from(instance)
+
+    vector = np.arange(1.0, model.prior_count + 1.0)
+    out, expected = function(vector), model.instance_from_vector(vector)
+    assert len(tree_leaves(out)) == model.prior_count == 3
+    np.testing.assert_allclose(out.array, expected.array)
+    assert out.disc.area == expected.disc.area
+
+
+EDITS = {
+    "value of a constant": lambda m: setattr(m.disc.factor, "value", 5.0),
+    "array in place": lambda m: m.array.__setitem__(0, 5.0),
+    "component deleted": lambda m: delattr(m, "other"),
+    "component taken out": lambda m: vars(m).pop("other"),
+    "entry of a tuple": lambda m: setattr(m.mass.centre, "centre_0", 0.5),
+    "through the dictionary": lambda m: vars(m.disc).update(factor=af.Constant(5.0)),
+}
+
+
+@pytest.mark.parametrize("frozen", [False, True], ids=["unfrozen", "frozen"])
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+def test_model_that_was_edited_in_place_makes_other_instances(edit, frozen):
+    if frozen and edit is EDITS["through the dictionary"]:
+        pytest.skip("past what freezing forbids")
+    model = af.Collection(
+        disc=af.Model(Disc, radius=prior(), factor=3.0),
+        mass=af.Model(al.mp.IsothermalSph),
+        other=af.Model(Disc, radius=prior(), factor=1.0),
+    )
+    model.array = np.ones(2)
+    if frozen:
+        model.freeze()
+
+    def through_a_trace(vector):
+        return jax.jit(lambda v: rebuilt_from(model.instance_from_vector(v, xp=jnp)))(
+            vector
+        )
+
+    vector = np.full(model.prior_count, 3.0)
+    before = model.instance_from_vector(vector)
+    kept = rebuilt_from(before)
+    through_a_trace(vector)
+    edit(model)
+    vector = np.full(model.prior_count, 3.0)
+    made = model.instance_from_vector(vector)
+    for out in (through_a_trace(vector), rebuilt_from(made)):
+        assert out.disc.area == made.disc.area
+        assert list(out.array) == list(made.array)
+        assert tuple(out.mass.centre) == tuple(made.mass.centre)
+        assert hasattr(out, "other") == hasattr(made, "other")
+    # What was made earlier is what it was.
+    assert kept.disc.factor == rebuilt_from(kept).disc.factor == 3.0
+    assert hasattr(rebuilt_from(kept), "other")
+    assert list(rebuilt_from(kept).array) == [1.0, 1.0]
