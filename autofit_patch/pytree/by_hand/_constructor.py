@@ -136,8 +136,8 @@ class Constructor:
                     f"argument {name!r} is not kept on the object, which was made before "
                     "its class was registered, or without its constructor, so it could "
                     f"not be made again. Make a new {self.cls.__name__} from its "
-                    f"arguments, or let the class keep the argument as an attribute {name!r}, or "
-                    "give autofit_patch.register an arguments_from function."
+                    f"arguments, or let the class keep {name!r} as an attribute, or give "
+                    "autofit_patch.register an arguments_from function."
                 )
             arguments[name] = value
         if self.takes_any_keyword:
