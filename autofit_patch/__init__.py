@@ -16,26 +16,36 @@ in place::
 Attributes
 ----------
 TESTED_VERSIONS
-    The oldest and the newest release of the libraries that can be patched.
+    The oldest and the newest release of the libraries that the patch was tested with.
 register
     Makes the objects of a class pytrees.
 explain
     Prints why JAX sees an object as it does.
 """
 
-from autofit_patch.libraries._versions import TESTED_VERSIONS, check_versions
+from autofit_patch.libraries._required import relying_on
+from autofit_patch.libraries._versions import (
+    TESTED_VERSIONS,
+    check_versions,
+    tell_of_newer,
+)
 
-check_versions("autonerves", "autofit")
+check_versions("autonerves", "autofit", "jax")
 
-from autofit_patch.libraries._backend import avoid_hang, use_double_precision  # noqa: E402
+with relying_on("jax"):
+    from autofit_patch.libraries._backend import avoid_hang, use_double_precision
 
 use_double_precision()
 avoid_hang()
 
-from autofit_patch.libraries._patch import apply  # noqa: E402
-from autofit_patch.pytree._explain import explain  # noqa: E402
-from autofit_patch.pytree._registration import register  # noqa: E402
+with relying_on("autofit"):
+    from autofit_patch.libraries._check import small_model as _small_model
+    from autofit_patch.libraries._hooks import when_imported
+    from autofit_patch.libraries._patch import apply as _apply
+    from autofit_patch.pytree._explain import explain
+    from autofit_patch.pytree._registration import register
 
-apply()
+when_imported("autofit", _apply, _small_model)
+tell_of_newer()
 
 __all__ = ["TESTED_VERSIONS", "explain", "register"]

@@ -3,11 +3,12 @@ What JAX must be told before it computes: double precision, and a way around a d
 """
 
 import os
-import warnings
 
 import jax
 import jaxlib
 from jax._src.xla_bridge import backends_are_initialized
+
+from autofit_patch.libraries._warning import warn
 
 #: The flag that avoids the deadlock of batched FFTs, see the README's notes on CPU.
 SAFE_FLAG = "--xla_cpu_multi_thread_eigen=false"
@@ -36,11 +37,10 @@ def use_double_precision():
     )
     jax.config.update("jax_enable_x64", True)
     if single:
-        warnings.warn(
+        warn(
             "JAX arrays were made in single precision before autofit_patch was imported "
             "and switched JAX to double precision; they stay as they are. Import "
-            "autolens_patch before making arrays, or set JAX_ENABLE_X64=1.",
-            stacklevel=3,
+            "autolens_patch before making arrays, or set JAX_ENABLE_X64=1."
         )
 
 
@@ -63,12 +63,11 @@ def avoid_hang():
     if not backends_are_initialized():
         os.environ["XLA_FLAGS"] = f"{flags} {SAFE_FLAG}".strip()
     elif jax.default_backend() == "cpu":
-        warnings.warn(
+        warn(
             "JAX was already computing when autofit_patch was imported, so it is too "
             f"late to set the XLA flag {SAFE_FLAG}, without which batched likelihoods "
             f"hang on a CPU with jaxlib {jaxlib.__version__}. Import autolens_patch "
-            f"before using JAX, or start Python with XLA_FLAGS={SAFE_FLAG}.",
-            stacklevel=3,
+            f"before using JAX, or start Python with XLA_FLAGS={SAFE_FLAG}."
         )
 
 

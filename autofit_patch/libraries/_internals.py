@@ -2,15 +2,13 @@
 Everything of PyAutoFit, and of the libraries below it, that this package touches.
 
 The libraries move fast. Whatever the patch needs of them beyond their public interface
-is named here, and :func:`check` looks at each when the patch is applied, so that a
+is named here, and :mod:`._expected` looks at each when the patch is applied, so that a
 release which changed one of them is refused with its name instead of giving a wrong
 number later.
 """
 
-import inspect
 import weakref
 
-import autofit as af
 from autofit.jax import pytrees
 from autofit.mapper.model import ModelInstance
 from autofit.mapper.prior.abstract import Prior
@@ -38,7 +36,6 @@ __all__ = [
     "TuplePrior",
     "add_registry",
     "cached_property_names",
-    "check",
     "classes_registered_by_the_libraries",
     "frozen_cache_of",
     "instance_for_arguments",
@@ -116,53 +113,3 @@ def add_registry(registry: set):
     """Keep one more of the libraries' sets of registered classes up to date."""
     registries.append(registry)
     registry |= _registered_by_the_patch
-
-
-def check():
-    """
-    Look at every internal of the libraries that the patch relies on.
-
-    Raises
-    ------
-    RuntimeError
-        If one is not as it was in the releases that the patch was tested with. The
-        message lists them.
-    """
-    model, instance = af.Collection(), ModelInstance()
-    expected = {
-        "AbstractPriorModel.instance_for_arguments(arguments, ignore_assertions, xp)": [
-            *inspect.signature(instance_for_arguments).parameters
-        ]
-        == ["self", "arguments", "ignore_assertions", "xp"],
-        "AbstractPriorModel.instance_from_path_arguments(path_arguments, "
-        "ignore_assertions)": [
-            *inspect.signature(instance_from_path_arguments).parameters
-        ]
-        == ["self", "path_arguments", "ignore_assertions"],
-        "Model.__init__(cls, **kwargs)": [*inspect.signature(model_init).parameters]
-        == ["self", "cls", "kwargs"],
-        "AbstractPriorModel._frozen_cache": isinstance(
-            vars(model).get("_frozen_cache"), dict
-        ),
-        "AbstractPriorModel._is_frozen": vars(model).get("_is_frozen") is False,
-        "AbstractPriorModel.priors_ordered_by_id": model.priors_ordered_by_id == [],
-        "AbstractPriorModel.unique_prior_paths": model.unique_prior_paths == [],
-        "AbstractPriorModel.items": model.items() is not None,
-        "AbstractPriorModel.object_for_path": callable(model.object_for_path),
-        "AbstractPriorModel.path_priors_tuples": model.path_priors_tuples == [],
-        "TuplePrior.tuples": TuplePrior().tuples == [],
-        "ModelInstance.dict": instance.dict == {},
-        "ModelInstance(child_items)": "child_items"
-        in inspect.signature(ModelInstance).parameters,
-        "autofit.jax.pytrees._REGISTERED_INSTANCE_CLASSES": isinstance(
-            pytrees._REGISTERED_INSTANCE_CLASSES, set
-        ),
-        "autofit.jax.pytrees._ENABLED": isinstance(pytrees._ENABLED, bool),
-    }
-    missing = [name for name, found in expected.items() if not found]
-    if missing:
-        raise RuntimeError(
-            "autofit_patch cannot patch this release of PyAutoFit: it relies on "
-            f"{', '.join(missing)}, which this release does not have or has changed. "
-            "Install a release in the tested range (autofit_patch.TESTED_VERSIONS)."
-        )

@@ -34,6 +34,7 @@ import jax
 import numpy as np
 
 from autofit_patch.libraries import _internals
+from autofit_patch.libraries._expected import check
 from autofit_patch.libraries._internals import (
     AbstractPriorModel,
     Model,
@@ -120,12 +121,11 @@ def apply():
 
     Raises
     ------
-    RuntimeError
-        If PyAutoFit is not as the patch knows it.
     ImportError
-        If the libraries' own registration came first.
+        If PyAutoFit is not as the patch knows it, or if the libraries' own registration
+        came first.
     """
-    _internals.check()
+    check()
     if taken := _internals.classes_registered_by_the_libraries():
         raise ImportError(already_registered(taken))
     AbstractPriorModel.instance_for_arguments = instance_for_arguments

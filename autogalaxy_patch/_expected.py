@@ -1,0 +1,99 @@
+"""
+Every internal of PyAutoArray and PyAutoGalaxy that the patch relies on, and a model of
+PyAutoGalaxy with which newer releases are checked.
+"""
+
+import inspect
+
+import autofit as af
+import autogalaxy as ag
+from autoarray import abstract_ndarray
+
+from autofit_patch.libraries._check import SmallModel
+from autofit_patch.libraries._expected import takes
+from autofit_patch.libraries._required import require
+from autogalaxy_patch import _classes
+
+
+def has_no_hook_of_its_own(cls: type) -> bool:
+    """Whether nothing but the patch acts when a class is defined below this one."""
+    own = vars(cls).get("__init_subclass__")
+    return own is None or own.__func__ is _classes.register_subclass
+
+
+EXPECTED_OF_AUTOARRAY = {
+    "autoarray.abstract_ndarray._pytree_registered_classes": lambda: isinstance(
+        abstract_ndarray._pytree_registered_classes, set
+    ),
+}
+
+EXPECTED = {
+    "GeometryProfile without __init_subclass__": lambda: has_no_hook_of_its_own(
+        _classes.GeometryProfile
+    ),
+    "classes as bases": lambda: all(isinstance(base, type) for base in _classes.BASES),
+    "Galaxy(redshift, **kwargs)": lambda: takes(ag.Galaxy, "redshift", "kwargs"),
+    "Galaxies(galaxies), a list": lambda: (
+        takes(ag.Galaxies, "galaxies") and issubclass(ag.Galaxies, list)
+    ),
+    "Galaxy.redshift": lambda: ag.Galaxy(redshift=0.5).redshift == 0.5,
+    "profiles that keep their arguments": lambda: (
+        ag.mp.IsothermalSph(einstein_radius=2.0).einstein_radius == 2.0
+    ),
+    "FlatLambdaCDM(H0, Om0, Tcmb0, Neff, m_nu, Ob0)": lambda: takes(
+        ag.cosmo.FlatLambdaCDM, "H0", "Om0", "Tcmb0", "Neff", "m_nu", "Ob0"
+    ),
+    "FlatLambdaCDM._dist_cache": lambda: any(
+        "_dist_cache" in method.__code__.co_names + method.__code__.co_consts
+        for _, method in inspect.getmembers(ag.cosmo.FlatLambdaCDM, inspect.isfunction)
+    ),
+}
+
+
+def check():
+    """
+    Look at every internal of PyAutoArray and PyAutoGalaxy that the patch relies on.
+
+    Raises
+    ------
+    ImportError
+        If one is not as it was in the releases that the patch was tested with. The
+        message lists them.
+    """
+    require("autoarray", EXPECTED_OF_AUTOARRAY)
+    require("autogalaxy", EXPECTED)
+
+
+def small_model() -> SmallModel:
+    """A galaxy whose mass and light have one centre."""
+    priors = [af.UniformPrior(lower_limit=0.0, upper_limit=10.0) for _ in range(5)]
+    y, x, einstein_radius, intensity, effective_radius = priors
+    centre = af.TuplePrior(centre_0=y, centre_1=x)
+    mass = af.Model(ag.mp.IsothermalSph, centre=centre, einstein_radius=einstein_radius)
+    light = af.Model(
+        ag.lp.ExponentialSph,
+        centre=centre,
+        intensity=intensity,
+        effective_radius=effective_radius,
+    )
+    lens = af.Model(ag.Galaxy, redshift=0.5, mass=mass, light=light)
+    model = af.Collection(galaxies=af.Collection(lens=lens))
+
+    def loss(instance):
+        lens = instance.galaxies.lens
+        return lens.mass.einstein_radius * lens.light.centre[1] * lens.light.intensity
+
+    return SmallModel(
+        library="autogalaxy",
+        make=model.instance_from_vector,
+        vector=(0.25, 0.5, 1.5, 4.0, 0.75),
+        names=(
+            ".galaxies.lens.light.centre.centre_0",
+            ".galaxies.lens.light.centre.centre_1",
+            ".galaxies.lens.mass.einstein_radius",
+            ".galaxies.lens.light.intensity",
+            ".galaxies.lens.light.effective_radius",
+        ),
+        loss=loss,
+        gradient=(0.0, 6.0, 2.0, 0.75, 0.0),
+    )
