@@ -157,12 +157,12 @@ def argument_names(cls: type) -> tuple[str, ...]:
         return ()
 
 
-def stored_from(obj, name):
-    """An attribute by name as it is stored on an object, or ``MISSING``."""
+def stored_from(obj, name, default=MISSING):
+    """An attribute by name as it is stored on an object, or the default."""
     value = getattr(obj, "__dict__", {}).get(name, MISSING)
     if value is MISSING and name in slot_names(type(obj)):
         value = getattr(obj, name, MISSING)
-    return value
+    return default if value is MISSING else value
 
 
 def store(obj, name: str, value):

@@ -16,6 +16,7 @@ from autofit_patch.pytree.by_model._reading import (
     UNREAD,
     TracedReading,
     derived_of,
+    identities_of,
     read,
 )
 from autofit_patch.pytree.by_model._state import LostModel
@@ -46,11 +47,12 @@ def flattened_as_point(instance, origin: Origin):
     """
     if isinstance(origin.state, LostModel):
         raise ValueError(model_was_lost(instance, origin.state.reason))
-    leaves = leaves_from(instance, origin)
+    identities = []
+    leaves = leaves_from(instance, origin, identities)
     if leaves is None:
         require_edited(instance, origin)
         return None
-    structure = origin.state.structure.structure_of(instance)
+    structure = origin.state.structure.with_identities(identities)
     origin.remember(instance, leaves, structure)
     return leaves, structure
 
@@ -64,18 +66,28 @@ def model_was_lost(instance, reason: str) -> str:
     )
 
 
-def leaves_from(instance, origin: Origin) -> tuple | None:
+def leaves_from(instance, origin: Origin, identities: list) -> tuple | None:
     """
     The values of the free parameters that an instance holds now, in the model's order, or
     ``None`` if it was edited in such a way that it is no longer a point in the model.
+
+    Parameters
+    ----------
+    instance
+        The instance.
+    origin
+        How it was made.
+    identities
+        Extended by what its objects are told from others by.
     """
     structure = origin.state.structure
     layout = structure.layout_from(None if origin.outline else origin.leaves)
     if origin.traced:
+        identities += identities_of(layout, instance)
         return traced_leaves_from(instance, origin, layout)
     leaves = [UNREAD] * len(structure.names)
     derived = None if origin.derived_objects is None else []
-    reading = read(layout, instance, leaves, derived)
+    reading = read(layout, instance, leaves, derived, identities)
     if reading is EDITED:
         return None
     if derived is not None and not all(map(is_, derived, origin.derived_objects)):

@@ -103,7 +103,9 @@ class Layout:
         self.names |= ignored_names(self.cls)
         self.absent = tuple(dict.fromkeys([*absent, *(name for name, _ in self.derived)]))
         self.derived_names = tuple(name for name, _ in self.derived)
-        self.has_identity = bool(identity_names(self.cls)) or any(
+        #: What the object is told from others by, and whether any object below it is.
+        self.identity_names = identity_names(self.cls)
+        self.has_identity = bool(self.identity_names) or any(
             layout.has_identity for _, layout in self.children
         )
 

@@ -6,9 +6,9 @@ whether it still is what its model makes.
 from autofit_patch.pytree._contents import (
     MISSING,
     attribute_from,
-    identity_of,
     is_array,
-    set_identity,
+    store,
+    stored_from,
 )
 from autofit_patch.pytree._keys import same, same_number
 from autofit_patch.pytree._made import is_as_made, made_attributes_of, was_set
@@ -21,7 +21,13 @@ EDITED = "edited"
 DERIVED_DIFFERS = "derived differs"
 
 
-def read(layout: Layout, obj, leaves: list, derived_objects: list | None = None):
+def read(
+    layout: Layout,
+    obj,
+    leaves: list,
+    derived_objects: list | None = None,
+    identities: list | None = None,
+):
     """
     Read the leaves from an object.
 
@@ -36,6 +42,8 @@ def read(layout: Layout, obj, leaves: list, derived_objects: list | None = None)
     derived_objects
         Extended, if given, by what the constructors derived, which is then not
         compared with what they derived in the first instance.
+    identities
+        Extended, if given, by what the objects are told from others by.
 
     Returns
     -------
@@ -48,6 +56,8 @@ def read(layout: Layout, obj, leaves: list, derived_objects: list | None = None)
         return EDITED
     result = None
     attributes = layout.attributes_of(obj)
+    if identities is not None and layout.has_identity:
+        identities.append(tuple(map(attributes.get, layout.identity_names)))
     for name, index in layout.scalars:
         held = attributes.get(name, MISSING)
         if held is MISSING:
@@ -88,7 +98,7 @@ def read(layout: Layout, obj, leaves: list, derived_objects: list | None = None)
         held = attributes.get(name, MISSING)
         if held is MISSING:
             held = attribute_from(obj, name)
-        read_child = read(child, held, leaves, derived_objects)
+        read_child = read(child, held, leaves, derived_objects, identities)
         if read_child is EDITED:
             return EDITED
         result = read_child or result
@@ -232,7 +242,7 @@ def identities_of(layout: Layout, obj) -> list:
     """What the objects of an instance are told from others by, in the layout's order."""
     if not layout.has_identity:
         return []
-    identities = [identity_of(obj)]
+    identities = [tuple(stored_from(obj, name, None) for name in layout.identity_names)]
     for name, child in layout.children:
         identities += identities_of(child, attribute_from(obj, name))
     return identities
@@ -240,7 +250,10 @@ def identities_of(layout: Layout, obj) -> list:
 
 def set_identities(layout: Layout, obj, identities: list):
     """Let the objects of an instance be told from others as those of another one are."""
-    if layout.has_identity:
-        set_identity(obj, identities.pop(0))
-        for name, child in layout.children:
-            set_identities(child, attribute_from(obj, name), identities)
+    if not layout.has_identity:
+        return
+    for name, value in zip(layout.identity_names, identities.pop(0), strict=True):
+        if value is not None:
+            store(obj, name, value)
+    for name, child in layout.children:
+        set_identities(child, attribute_from(obj, name), identities)

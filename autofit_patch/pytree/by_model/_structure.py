@@ -30,7 +30,6 @@ from autofit_patch.pytree.by_model._outline import outline_from
 from autofit_patch.pytree.by_model._reading import (
     UNREAD,
     derived_objects_of,
-    identities_of,
     read,
     set_identities,
 )
@@ -176,15 +175,12 @@ class ModelStructure:
                 origin.derived_objects = derived
         set_origin(instance, origin)
 
-    def structure_of(self, instance):
+    def with_identities(self, identities: list):
         """
         The structure of an instance as JAX gets it: with what its objects are told from
         others by, where there is any.
         """
-        layout = self.layout
-        if not layout.has_identity:
-            return self
-        return IdentifiedStructure(self, identities_of(layout, instance))
+        return IdentifiedStructure(self, identities) if identities else self
 
     def instance_from(self, leaves):
         """
