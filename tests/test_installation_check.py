@@ -125,6 +125,17 @@ def test_command_fails_if_a_class_fails(run, monkeypatch):
     assert "\n5 of 7 checks passed" in printed
 
 
+def test_command_ends_where_a_library_cannot_be_patched(run, monkeypatch):
+    def fail():
+        raise ImportError("autolens 2099.1.1.1 cannot be patched")
+
+    monkeypatch.setattr(installation_check, "import_autolens", fail)
+    code, printed = run()
+    assert code == 1
+    assert "FAILED       patching the libraries: autolens 2099.1.1.1 cannot" in printed
+    assert "\n0 of 1 checks passed" in printed
+
+
 def test_command_fails_if_the_likelihood_fails(run, monkeypatch):
     def fail():
         raise RuntimeError("it was traced 2 times for two instances")

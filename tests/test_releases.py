@@ -289,6 +289,21 @@ print(json.dumps([
     assert newer[0] is False
 
 
+@pytest.mark.parametrize("versions", [{}, NEWER], ids=["tested", "newer"])
+def test_check_uses_up_no_id_and_no_label(versions):
+    code = """
+import autofit as af, autolens as al, json
+print(json.dumps([
+    af.UniformPrior(lower_limit=0.0, upper_limit=1.0).id, af.Collection().id,
+    al.Galaxy(redshift=0.5).id, al.lp_linear.Gaussian().pytree_token,
+    af.Model(al.lp.Gaussian).priors_ordered_by_id[0].id, af.Model(dict).label,
+    af.Model(al.mp.IsothermalSph).instance_from_prior_medians().label,
+]))
+"""
+    patched = json_from_python(program(versions, "import autolens_patch", code))
+    assert patched == json_from_python(code)
+
+
 def test_error_of_a_library_that_is_missing_says_how_to_install_it():
     code = """
 import importlib.metadata

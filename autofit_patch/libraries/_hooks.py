@@ -12,6 +12,7 @@ from collections.abc import Callable
 from wrapt import register_post_import_hook
 
 from autofit_patch.libraries._check import SmallModel, check
+from autofit_patch.libraries._internals import counted_apart
 from autofit_patch.libraries._versions import newer_than_tested
 
 _patched: set[str] = set()
@@ -43,13 +44,14 @@ def when_imported(
 
     def hook(_):
         try:
-            if library not in _patched:
-                apply()
-                _patched.add(library)
-            if library not in _checked:
-                if newer_than_tested():
-                    check(small_model())
-                _checked.add(library)
+            with counted_apart():
+                if library not in _patched:
+                    apply()
+                    _patched.add(library)
+                if library not in _checked:
+                    if newer_than_tested():
+                        check(small_model())
+                    _checked.add(library)
         except BaseException:
             if is_waiting:
                 # An import that fails forgets the module, and has forgotten the hook.

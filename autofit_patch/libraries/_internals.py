@@ -7,10 +7,13 @@ release which changed one of them is refused with its name instead of giving a w
 number later.
 """
 
+import itertools
 import weakref
+from contextlib import contextmanager
 
 from autofit.jax import pytrees
 from autofit.mapper.model import ModelInstance
+from autofit.mapper.model_object import ModelObject
 from autofit.mapper.prior.abstract import Prior
 from autofit.mapper.prior.arithmetic.compound import CompoundPrior, ModifiedPrior
 from autofit.mapper.prior.constant import Constant
@@ -20,6 +23,7 @@ from autofit.mapper.prior_model.annotation import AnnotationPriorModel
 from autofit.mapper.prior_model.array import Array
 from autofit.mapper.prior_model.collection import Collection
 from autofit.mapper.prior_model.prior_model import Model
+from autofit.tools.namer import namer
 from autonerves.tools.decorators import cached_property_names
 
 __all__ = [
@@ -37,6 +41,7 @@ __all__ = [
     "add_registry",
     "cached_property_names",
     "classes_registered_by_the_libraries",
+    "counted_apart",
     "frozen_cache_of",
     "instance_for_arguments",
     "model_init",
@@ -49,6 +54,25 @@ __all__ = [
 instance_for_arguments = AbstractPriorModel.instance_for_arguments
 model_init = Model.__init__
 instance_from_path_arguments = AbstractPriorModel.instance_from_path_arguments
+
+
+@contextmanager
+def counted_apart():
+    """
+    A context in which new objects have negative ids, and labels that are not counted, so
+    that what the patch makes to look at a release does not change the ids and the labels
+    of what the user makes.
+    """
+    counters = {cls: vars(cls)["_ids"] for cls in (ModelObject, Prior)}
+    labels = namer.counter.copy()
+    try:
+        for cls in counters:
+            cls._ids = itertools.count(-1_000_000)
+        yield
+    finally:
+        for cls, counter in counters.items():
+            cls._ids = counter
+        namer.counter = labels
 
 
 def frozen_cache_of(obj) -> dict | None:
