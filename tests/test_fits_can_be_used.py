@@ -20,18 +20,9 @@ from jax.tree_util import tree_structure
 from matplotlib.image import imread
 
 PLOTS = {
-    "image, linear light": [
-        imaging_plots.subplot_fit,
-        imaging_plots.subplot_of_planes,
-        imaging_plots.subplot_tracer_from_fit,
-    ],
-    "image, linear light and mesh": [imaging_plots.subplot_fit],
-    "visibilities, linear light": [
-        interferometer_plots.subplot_fit,
-        interferometer_plots.subplot_tracer_from_fit,
-    ],
+    "image, linear light": [imaging_plots.subplot_fit],
+    "visibilities, linear light": [interferometer_plots.subplot_tracer_from_fit],
     "galaxy image, linear light": [
-        galaxy_plots.subplot_fit,
         functools.partial(galaxy_plots.subplot_of_galaxy, galaxy_index=0),
     ],
 }
