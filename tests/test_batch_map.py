@@ -326,7 +326,7 @@ def test_what_is_no_batch_is_refused(instance):
     mapped = batch.map(lambda instance: 1.0)
     with pytest.raises(ValueError, match="is a single number"):
         mapped(instance)
-    with pytest.raises(ValueError, match=r"\[0\] has 2 and \[1\] has 3"):
+    with pytest.raises(ValueError, match="argument 0 has 2 and argument 1 has 3"):
         mapped(np.ones(2), np.ones(3))
     with pytest.raises(TypeError, match="Use jax.lax.map or jax.vmap there"):
         jax.jit(mapped)(np.ones(3))

@@ -31,9 +31,7 @@ from autofit_patch.libraries._backend import use_all_cores
 use_all_cores()
 
 from autofit_patch.batch._instances import (  # noqa: E402
-    grid,
     instances_from,
-    replace,
     size,
     stack,
     take,
@@ -42,6 +40,7 @@ from autofit_patch.batch._instances import (  # noqa: E402
 from autofit_patch.batch._map import BatchMap, map  # noqa: E402
 from autofit_patch.batch._names import names  # noqa: E402
 from autofit_patch.batch._table import table  # noqa: E402
+from autofit_patch.batch._values import grid, replace  # noqa: E402
 
 __all__ = [
     "BatchMap",

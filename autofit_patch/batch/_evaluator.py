@@ -9,12 +9,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.dtypes import float0
 from jax.extend.core import jaxpr_as_fun
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import AbstractMesh, Mesh, NamedSharding, use_abstract_mesh
 from jax.sharding import PartitionSpec as P
+from jax.tree_util import tree_flatten_with_path
 
-from autofit_patch.batch._members import Members
+from autofit_patch.batch._leaves import is_traced
+from autofit_patch.batch._members import Members, kind_from
 from autofit_patch.batch._memory import free_memory_from
+from autofit_patch.batch._names import name_from
 
 #: How many members a device may evaluate at once, from one try to the next.
 WIDTHS = (1, 8, 64, 512)
@@ -32,6 +36,16 @@ CPU_OPTIONS = {
     "xla_cpu_multi_thread_eigen": False,
     "xla_cpu_enable_concurrency_optimized_scheduler": False,
 }
+
+#: A batch has a mesh of its own, whichever the user has set.
+NO_MESH = AbstractMesh((), ())
+
+#: The message for a batch, or a function, that is a part of what JAX traces.
+TRACED = (
+    "batch.map shares members out over devices from Python, so it cannot be part of a "
+    "function that JAX traces (by jax.jit, jax.vmap, jax.lax.map or another batch.map). "
+    "Use jax.lax.map or jax.vmap there, or evaluate the batch before and pass its values."
+)
 
 
 class Program:
@@ -102,13 +116,14 @@ class Program:
             compiler_options=options,
         )
         start = time.perf_counter()
-        self.compiled = jitted.lower(
-            jax.ShapeDtypeStruct((self.total_devices,), np.int32),
-            [
-                jax.ShapeDtypeStruct((rows, length), dtype)
-                for dtype, length in members.lengths.items()
-            ],
-        ).compile()
+        with use_abstract_mesh(NO_MESH):
+            self.compiled = jitted.lower(
+                jax.ShapeDtypeStruct((self.total_devices,), np.int32),
+                [
+                    jax.ShapeDtypeStruct((rows, length), dtype)
+                    for dtype, length in members.lengths.items()
+                ],
+            ).compile()
         self.seconds_to_compile = time.perf_counter() - start
 
     @property
@@ -192,6 +207,19 @@ def one_at_a_time(function):
     return evaluate
 
 
+def output_from(leaf, path):
+    """A leaf of what a function returns, as JAX has it."""
+    try:
+        dtype = jax.typeof(leaf).dtype
+    except TypeError as error:
+        raise TypeError(
+            f"the function that batch.map was given returned {leaf!r} for "
+            f"{name_from(path) or 'its value'}, and not a number or an array of numbers"
+        ) from error
+    # Gradients of integers stay NumPy's, since JAX has no such arrays.
+    return leaf if dtype == float0 else jnp.asarray(leaf)
+
+
 class Evaluator:
     """
     Evaluates a function for members of one kind, with the width that is fastest.
@@ -219,22 +247,23 @@ class Evaluator:
         self._first_width, *self._widths = [width] if width else WIDTHS
 
         def flat(rows):
-            leaves, structure = jax.tree.flatten(function(*members.tree_from(rows)))
-            leaves = [jnp.asarray(leaf) for leaf in leaves]
-            self.outputs = Members(
-                structure,
-                [leaf.shape for leaf in leaves],
-                [leaf.dtype for leaf in leaves],
-            )
+            arguments, keywords = members.tree_from(rows)
+            values = function(*arguments, **keywords)
+            leaves, structure = tree_flatten_with_path(values)
+            leaves = [output_from(leaf, path) for path, leaf in leaves]
+            self.outputs = Members(structure, [kind_from(leaf) for leaf in leaves])
             return self.outputs.rows_from(leaves, xp=jnp)
 
         # Traced here, once for all the programs that are compiled.
-        jaxpr = jax.make_jaxpr(flat)(
-            [
-                jax.ShapeDtypeStruct((length,), dtype)
-                for dtype, length in members.lengths.items()
-            ]
-        )
+        with use_abstract_mesh(NO_MESH):
+            jaxpr = jax.make_jaxpr(flat)(
+                [
+                    jax.ShapeDtypeStruct((length,), dtype)
+                    for dtype, length in members.lengths.items()
+                ]
+            )
+        if any(map(is_traced, jaxpr.consts)):
+            raise TypeError(TRACED)
         self._function = lambda rows: jaxpr_as_fun(jaxpr)(*rows)
         memory = SHARE_OF_MEMORY * free_memory_from(devices)
         needed = max(1, members.bytes + self.outputs.bytes)

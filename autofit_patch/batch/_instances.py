@@ -2,12 +2,22 @@
 Making batches of instances, and taking them apart.
 """
 
+from collections.abc import Iterator, Set
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas
 from jax.tree_util import tree_leaves_with_path
 
-from autofit_patch.batch._names import name_from, names, positions_from
+from autofit_patch.batch._leaves import (
+    called,
+    is_key,
+    is_traced,
+    numbers_from,
+    on_host,
+)
+from autofit_patch.batch._names import names
 from autofit_patch.libraries._internals import AbstractPriorModel
 from autofit_patch.pytree.by_model._state import structure_from
 
@@ -22,13 +32,19 @@ def instances_from(model, vectors):
         The model.
     vectors
         The parameters of every member, in the model's order; shape (n, free parameters).
+        Columns of a pandas table, or entries of its rows, that have the names of the
+        parameters are taken by name, and other columns are left out.
 
     Returns
     -------
-    One instance whose leaves have shape (n,).
+    One instance whose leaves have shape (n,). Integers and booleans become float64, as in
+    a single instance; floats keep their precision. Editing the vectors afterwards does
+    not change it.
 
     Raises
     ------
+    TypeError
+        If something among the vectors is not a real number.
     ValueError
         If the vectors do not have one column for each free parameter.
     autofit.exc.FitException
@@ -45,19 +61,51 @@ def instances_from(model, vectors):
             f"instances_from expected a model, and was given a {type(model).__name__}: "
             "pass the af.Model or af.Collection that the vectors belong to"
         )
-    vectors = np.asarray(vectors) if not is_traced(vectors) else vectors
+    structure = structure_from(model)
+    total = len(structure.names)
+    vectors = numbers_from(in_order(vectors, structure.names), "instances_from")
+    vectors = on_host(vectors)
     if vectors.shape == (0,):
-        vectors = vectors.reshape(0, model.prior_count)
-    if vectors.ndim != 2 or vectors.shape[1] != model.prior_count:
+        vectors = vectors.reshape(0, total)
+    if vectors.ndim != 2 or vectors.shape[1] != total:
         raise ValueError(
-            f"instances_from expected vectors of shape (n, {model.prior_count}), one "
-            f"column for each free parameter, and was given shape {vectors.shape}"
+            f"instances_from expected vectors of shape (n, {total}), one column for each "
+            f"free parameter, and was given shape {vectors.shape}"
+            + (": a batch of one vector is [vector]" if vectors.shape == (total,) else "")
         )
     if has_assertions(model) and not is_traced(vectors):
         for vector in vectors:
             model.instance_from_vector(vector)
-    columns = [vectors[:, index] for index in range(model.prior_count)]
-    return structure_from(model).instance_from(columns)
+    return structure.instance_from([vectors[:, index] for index in range(total)])
+
+
+def in_order(vectors, parameters):
+    """
+    Vectors whose entries have names, as in a table, in the order of the parameters.
+
+    Raises
+    ------
+    ValueError
+        If only some of the parameters are among the names.
+    """
+    if isinstance(vectors, Iterator):
+        vectors = list(vectors)
+    if isinstance(vectors, (list, tuple)) and any(
+        isinstance(vector, pandas.Series) for vector in vectors
+    ):
+        vectors = pandas.DataFrame(list(vectors))
+    if not isinstance(vectors, pandas.DataFrame):
+        return vectors
+    missing = [name for name in parameters if name not in vectors.columns]
+    if not missing:
+        return vectors[list(parameters)]
+    if len(missing) < len(parameters):
+        raise ValueError(
+            f"instances_from was given a table without a column {missing[0]!r}: it has "
+            f"{len(parameters) - len(missing)} of the {len(parameters)} parameters. Give "
+            "it all of them by name, or vectors without names in the model's order."
+        )
+    return vectors
 
 
 def has_assertions(model) -> bool:
@@ -76,7 +124,8 @@ def stack(instances):
     Parameters
     ----------
     instances
-        One or more instances of equal structure: of one model, or of equal models.
+        One or more instances of equal structure (of one model, or of equal models) in a
+        list, a tuple, a generator or a one-dimensional array.
 
     Returns
     -------
@@ -84,10 +133,13 @@ def stack(instances):
 
     Raises
     ------
+    TypeError
+        If it is given a single instance, or anything else without an order of members,
+        or if a leaf is no number that an array can hold.
     ValueError
         If there are none, or they differ in structure or in the shape of a leaf.
     """
-    instances = list(instances)
+    instances = separate(instances)
     if not instances:
         raise ValueError(
             "stack expected at least one instance, and was given none. An empty batch of "
@@ -108,16 +160,50 @@ def stack(instances):
     )
 
 
+def separate(instances) -> list:
+    """The instances that something holds in an order."""
+    # A pytree that is no plain list is one instance, also if its attributes can be
+    # iterated over.
+    ordered = isinstance(instances, (list, tuple)) and not hasattr(instances, "_fields")
+    unordered = (str, bytes, Set, pandas.DataFrame)
+    if ordered or (
+        jax.tree_util.all_leaves([instances]) and not isinstance(instances, unordered)
+    ):
+        try:
+            return list(instances)
+        except TypeError:
+            pass
+    raise TypeError(
+        "stack expected a list of instances, and was given one "
+        f"{type(instances).__name__}. If it is an instance, a batch of one is "
+        "stack([instance]); if it holds instances, give it a list of these; vectors go "
+        "to batch.instances_from."
+    )
+
+
 def stacked(column: list, path):
     """The values that the members have of one leaf, as one array."""
     shapes = {np.shape(leaf) for leaf in column}
     if len(shapes) > 1:
         raise ValueError(
-            f"the members of a batch have {name_from(path)} of different shapes: "
+            f"the members of a batch have {called(path)} of different shapes: "
             f"{', '.join(map(str, sorted(shapes)))}"
         )
-    on_device = any(isinstance(leaf, jax.Array) for leaf in column)
-    return (jnp if on_device else np).stack(column)
+    if any(isinstance(leaf, jax.Array) for leaf in column):
+        dtypes = {str(jax.typeof(leaf).dtype) for leaf in column}
+        if any(is_key(leaf) for leaf in column) and len(dtypes) > 1:
+            raise ValueError(
+                f"the members of a batch have {called(path)} of different dtypes, of "
+                f"which no array can be made: {', '.join(sorted(dtypes))}"
+            )
+        return jnp.stack(column)
+    array = np.stack(column)
+    if array.dtype == object:
+        raise TypeError(
+            f"{called(path)} is {column[0]!r} in the first instance, of which no array "
+            "of numbers can be made"
+        )
+    return array
 
 
 def differing(index: int, first, other) -> str:
@@ -148,24 +234,42 @@ def size(instances) -> int:
     Raises
     ------
     ValueError
-        If the leaves do not all have the same first axis.
+        If there are no leaves, or they do not all have the same first axis.
     """
-    leaves = tree_leaves_with_path(instances)
+    return size_from(tree_leaves_with_path(instances), called)
+
+
+def size_from(leaves, name_of, advice: str = "") -> int:
+    """
+    The number of members that leaves have.
+
+    Parameters
+    ----------
+    leaves
+        The path and the value of each leaf.
+    name_of
+        Returns, from a path, the name of a leaf in a message.
+    advice
+        What else to do about a leaf that has no axis for members.
+    """
     if not leaves:
-        raise ValueError("a batch has at least one leaf, and this has none")
+        raise ValueError(
+            f"a batch has at least one leaf, and this has none{advice and '. '}{advice}"
+        )
     sizes = {}
     for path, leaf in leaves:
         shape = np.shape(leaf)
         if not shape:
             raise ValueError(
-                f"{name_from(path)} is a single number, {leaf!r}: a batch has an axis "
-                "for its members. Make one with batch.stack or batch.instances_from."
+                f"{name_of(path)} is a single number, {leaf!r}: a batch has an axis for "
+                "its members. Make one with batch.stack or batch.instances_from."
+                f"{advice and ' '}{advice}"
             )
         sizes.setdefault(shape[0], path)
     if len(sizes) > 1:
         raise ValueError(
             "the leaves of a batch have the same number of members, but "
-            + " and ".join(f"{name_from(p)} has {n}" for n, p in sizes.items())
+            + " and ".join(f"{name_of(p)} has {n}" for n, p in sizes.items())
         )
     return next(iter(sizes))
 
@@ -179,18 +283,27 @@ def take(instances, indices):
     instances
         The batch.
     indices
-        What NumPy takes between brackets: a number gives one instance; a slice, a list
-        of numbers or of booleans gives a batch.
+        What NumPy takes between brackets of one axis: a number gives one instance; a
+        slice, a list of numbers or of booleans gives a batch. A number that is being
+        traced gives one instance too, and is not checked.
 
     Raises
     ------
     IndexError
         If the batch has no such member.
     """
-    size(instances)
+    total = size(instances)
+    if is_traced(indices):
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf)[indices], instances)
     if isinstance(indices, (list, tuple, range)):
         indices = np.asarray(indices, dtype=None if len(indices) else int)
-    return jax.tree.map(lambda leaf: leaf[indices], on_host(instances))
+    places = np.arange(total)[indices]
+    if places.ndim > 1:
+        raise IndexError(
+            f"take expected indices of one axis, and was given {indices!r}, of shape "
+            f"{np.shape(indices)}"
+        )
+    return jax.tree.map(lambda leaf: leaf[places], on_host(instances))
 
 
 def unstack(instances) -> list:
@@ -200,101 +313,3 @@ def unstack(instances) -> list:
         jax.tree.unflatten(structure, [leaf[index] for leaf in leaves])
         for index in range(size(instances))
     ]
-
-
-def replace(instance, values: dict):
-    """
-    An instance, or a batch, with other values of named parameters.
-
-    Parameters
-    ----------
-    instance
-        What to start from; it stays as it is.
-    values
-        The new value of each parameter, by name (see :func:`names`).
-
-    Raises
-    ------
-    KeyError
-        If there is no parameter of a name. The message lists those most like it.
-    ValueError
-        If a value has another shape than what it replaces.
-
-    Examples
-    --------
-    >>> batch.replace(instance, {"galaxies.lens.mass.einstein_radius": 1.7})
-    """
-    leaves, structure = jax.tree.flatten(instance)
-    positions = positions_from(instance, values)
-    for position, (name, value) in zip(positions, values.items(), strict=True):
-        if np.shape(value) != np.shape(leaves[position]):
-            raise ValueError(
-                f"{name} has shape {np.shape(leaves[position])}, and was given a value "
-                f"of shape {np.shape(value)}. For a batch of values, use batch.grid."
-            )
-        leaves[position] = value
-    return jax.tree.unflatten(structure, leaves)
-
-
-def grid(instance, values: dict):
-    """
-    A batch of an instance, with named parameters on a grid.
-
-    Parameters
-    ----------
-    instance
-        What all members have in common.
-    values
-        The values that each parameter takes, by name; one-dimensional. Every combination
-        is a member of the batch; the last parameter varies fastest.
-
-    Returns
-    -------
-    A batch of the product of the numbers of values. What :func:`map` returns for it has
-    the shape of the grid after ``values.reshape(len(first), len(second), ...)``.
-
-    Raises
-    ------
-    KeyError
-        If there is no parameter of a name. The message lists those most like it.
-
-    Examples
-    --------
-    >>> radii, gammas = np.linspace(1.5, 1.7, 50), np.linspace(-0.1, 0.1, 40)
-    >>> names = ("galaxies.lens.mass.einstein_radius", "galaxies.lens.shear.gamma_1")
-    >>> instances = batch.grid(instance, dict(zip(names, (radii, gammas))))
-    >>> likelihoods = batch.map(likelihood)(instances).reshape(50, 40)
-    """
-    leaves, structure = jax.tree.flatten(instance)
-    positions = positions_from(instance, values)
-    for name, axis in values.items():
-        if np.ndim(axis) != 1:
-            raise ValueError(
-                f"grid expected the values of {name} as one axis, and was given an array "
-                f"of shape {np.shape(axis)}"
-            )
-    for position, name in zip(positions, values, strict=True):
-        if np.ndim(leaves[position]):
-            raise ValueError(
-                f"grid expected an instance, and was given one with an array for {name}, "
-                f"of shape {np.shape(leaves[position])}"
-            )
-    axes = np.meshgrid(*map(np.asarray, values.values()), indexing="ij")
-    total = int(np.prod([len(axis) for axis in values.values()], dtype=int))
-    leaves = [np.repeat(np.asarray(leaf)[np.newaxis], total, axis=0) for leaf in leaves]
-    for position, axis in zip(positions, axes, strict=True):
-        leaves[position] = axis.ravel()
-    return jax.tree.unflatten(structure, leaves)
-
-
-def on_host(tree):
-    """The same with NumPy arrays for JAX's, from which members are faster to take."""
-    return jax.tree.map(
-        lambda leaf: leaf if is_traced(leaf) else np.asarray(leaf),
-        tree,
-    )
-
-
-def is_traced(value) -> bool:
-    """Whether a value is being traced."""
-    return isinstance(value, jax.core.Tracer)

@@ -2,24 +2,37 @@
 Evaluating a function for every member of a batch, on all devices.
 """
 
+import operator
 import threading
 import time
 import warnings
+from collections.abc import Iterable
+from functools import partial
 
 import jax
 import numpy as np
+from jax._src.config import trace_context
+from jax._src.core import trace_state_clean
+from jax.tree_util import DictKey, tree_leaves_with_path
 from tqdm import tqdm
 
 from autofit_patch.batch import _processes
-from autofit_patch.batch._evaluator import Evaluator
-from autofit_patch.batch._instances import is_traced, size
-from autofit_patch.batch._members import Members
-from autofit_patch.batch._names import names
+from autofit_patch.batch._evaluator import TRACED, Evaluator
+from autofit_patch.batch._instances import size_from
+from autofit_patch.batch._leaves import array_of_members, is_key, is_traced
+from autofit_patch.batch._members import Members, kind_from
+from autofit_patch.batch._names import name_from
 from autofit_patch.libraries._backend import too_late_for_all_cores
 
 #: What a call of the devices should last, in seconds: after it the progress bar moves on
 #: and a keyboard interrupt is noticed.
 SECONDS_PER_CALL = 0.5
+
+#: What to do about an argument that has no axis for members.
+ADVICE = (
+    "What is the same for all members goes into the function (functools.partial, or a "
+    "closure), or is repeated for each (np.full(n, value))."
+)
 
 
 def map(function, **options) -> "BatchMap":
@@ -93,80 +106,108 @@ class BatchMap:
     ):
         if not callable(function):
             raise TypeError(f"batch.map expected a function, and was given {function!r}")
-        for name, value in (("width", width), ("chunk", chunk)):
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise ValueError(f"{name} is a whole number above 0, not {value!r}")
         if on_error not in ("nan", "raise"):
             raise ValueError(f"on_error is 'nan' or 'raise', not {on_error!r}")
         self.function = function
-        self.width = width
-        self.chunk = chunk
-        self.devices = None if devices is None else list(devices)
+        self.width = whole_number("width", width)
+        self.chunk = whole_number("chunk", chunk)
+        self.devices = devices_from(devices)
         self.on_error = on_error
         self.progress = progress
         self.report = report
         self.split_over_processes = split_over_processes
-        self._evaluators: dict[tuple, Evaluator] = {}
-        self._lock = threading.Lock()
+        self._compile_anew()
 
-    def __call__(self, *arguments):
+    def _compile_anew(self):
+        """Start without anything compiled."""
+        self._evaluators: dict[tuple, Evaluator] = {}
+        # The function can evaluate another batch while it is traced.
+        self._lock = threading.RLock()
+
+    def __getstate__(self):
+        """The options: a copy, or a pickle, compiles for itself."""
+        compiled = ("_evaluators", "_lock")
+        return {name: each for name, each in vars(self).items() if name not in compiled}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self._compile_anew()
+
+    def __call__(self, *arguments, **keywords):
         """
         Evaluate the function for every member.
 
         Parameters
         ----------
-        arguments
+        arguments, keywords
             What the function takes, with an axis for the members in front of each leaf:
-            one batch of instances, most often.
+            one batch of instances, most often. A leaf is an array of numbers or booleans,
+            or of keys of random numbers (``jax.random.key``).
 
         Returns
         -------
         What the function returns, as NumPy arrays with an axis for the members in front.
+        Keys of random numbers are JAX arrays.
 
         Raises
         ------
+        TypeError
+            If JAX is tracing, or if it has no arrays like a leaf.
         ValueError
             If the leaves do not have the same number of members.
+        RuntimeError
+            Under ``jax.disable_jit``.
         """
         if not self.split_over_processes or jax.process_count() == 1:
-            evaluator, rows = self._prepared(arguments)
+            evaluator, rows = self._prepared(arguments, keywords)
             values = self._evaluate(evaluator, rows)
         else:
-            evaluator, rows = _processes.together(lambda: self._prepared(arguments))
+            evaluator, rows = _processes.together(
+                lambda: self._prepared(arguments, keywords)
+            )
             values = _processes.evaluate(
                 rows, lambda share: self._evaluate(evaluator, share)
             )
         return evaluator.outputs.tree_from(values, (len(rows[0]),))
 
-    def _prepared(self, arguments) -> tuple[Evaluator, list]:
+    def _prepared(self, *arguments) -> tuple[Evaluator, list]:
         """What evaluates the members of a batch, and the members as rows of numbers."""
         leaves, structure = jax.tree.flatten(arguments)
-        if any(is_traced(leaf) for leaf in leaves):
-            raise TypeError(
-                "batch.map shares members out over devices from Python, so it cannot be "
-                "part of a function that JAX traces. Use jax.lax.map or jax.vmap there."
+        # What comes onto a device while JAX traces a program is traced too.
+        if any(is_traced(leaf) for leaf in leaves) or (
+            not trace_state_clean() and is_traced(jax.device_put(0))
+        ):
+            raise TypeError(TRACED)
+        if jax.config.jax_disable_jit:
+            raise RuntimeError(
+                "batch.map compiles its function, and jax.disable_jit forbids it: call "
+                "the function for each of batch.unstack(instances) there"
             )
-        leaves = [np.asarray(leaf) for leaf in leaves]
-        if not leaves or len({leaf.shape[:1] for leaf in leaves} | {()}) != 2:
-            size(arguments)  # says what is wrong
+        leaves = [
+            array_of_members(leaf, partial(name_of_leaf, arguments, index))
+            for index, leaf in enumerate(leaves)
+        ]
+        if len({leaf.shape[:1] for leaf in leaves}) != 1 or not leaves[0].shape:
+            # Says what is wrong.
+            size_from(tree_leaves_with_path(arguments), argument_from, ADVICE)
         evaluator = self._evaluator_of(
-            structure,
-            tuple(leaf.shape[1:] for leaf in leaves),
-            tuple(leaf.dtype for leaf in leaves),
+            structure, tuple(kind_from(leaf, axes=1) for leaf in leaves)
         )
         return evaluator, evaluator.members.rows_from(leaves, leaves[0].shape[:1])
 
     def _evaluator_of(self, *kind) -> Evaluator:
         """What evaluates members of a kind, made for the first batch of them."""
+        devices = tuple(self.devices or jax.local_devices())
+        # JAX's settings are a part of what is traced: the precision, for example.
+        key = (*kind, devices, trace_context())
         with self._lock:
-            if kind not in self._evaluators:
-                devices = self.devices or jax.local_devices()
+            if key not in self._evaluators:
                 if self.devices is None and (reason := too_late_for_all_cores()):
                     warnings.warn(reason, stacklevel=3)
-                self._evaluators[kind] = Evaluator(
+                self._evaluators[key] = Evaluator(
                     self.function, Members(*kind), devices, self.width, self.chunk
                 )
-            return self._evaluators[kind]
+            return self._evaluators[key]
 
     def _evaluate(self, evaluator: Evaluator, rows: list) -> list:
         """The rows of values of rows of members, in this process."""
@@ -223,12 +264,12 @@ class BatchMap:
         if self.on_error == "raise" or len(failures) == len(rows[0]):
             raise error
         row = [array[index] for array in rows]
-        arguments = evaluator.members.tree_from(row)
-        member = arguments[0] if len(arguments) == 1 else arguments
+        arguments, keywords = evaluator.members.tree_from(row)
+        only = len(arguments) == 1 and not keywords
         described = ", ".join(
-            f"{name} = {value}"
-            for name, value in zip(names(member), jax.tree.leaves(member), strict=True)
-            if not np.shape(value)
+            f"{(only and name_from(path[2:])) or argument_from(path)} = {value}"
+            for path, value in tree_leaves_with_path((arguments, keywords))
+            if not np.shape(value) and not is_key(value)
         )
         # The message is a traceback, and ends with what was raised.
         last = str(error).strip().splitlines()[-1]
@@ -237,3 +278,50 @@ class BatchMap:
             f"NaN. The first is member {index} ({described}): {last}",
             stacklevel=4,
         )
+
+
+def name_of_leaf(arguments, index: int) -> str:
+    """The name of a leaf among the arguments of a call, from its position."""
+    path, _ = tree_leaves_with_path(arguments)[index]
+    return argument_from(path)
+
+
+def argument_from(path) -> str:
+    """
+    The name of a leaf among the arguments of a call, which are a tuple and a dictionary.
+    """
+    _, argument, *rest = path
+    if isinstance(argument, DictKey):
+        called = f"argument {argument.key!r}"
+    else:
+        called = f"argument {argument.idx}"
+    return f"{name_from(rest)} of {called}" if rest else called
+
+
+def whole_number(name: str, value) -> int | None:
+    """An option that is a whole number above 0, or left out."""
+    if value is None:
+        return None
+    whole = None if isinstance(value, bool) else value
+    try:
+        whole = operator.index(whole)
+    except TypeError:
+        whole = 0
+    if whole < 1:
+        raise ValueError(f"{name} is a whole number above 0, not {value!r}")
+    return whole
+
+
+def devices_from(devices) -> list | None:
+    """The devices that were chosen, if they were."""
+    if devices is None:
+        return None
+    chosen = list(devices) if isinstance(devices, Iterable) else []
+    if not chosen or not all(isinstance(device, jax.Device) for device in chosen):
+        raise ValueError(
+            "devices is a list of JAX devices, such as jax.local_devices()[:2], not "
+            f"{devices!r}"
+        )
+    if len(set(chosen)) < len(chosen):
+        raise ValueError(f"devices has a device more than once: {devices!r}")
+    return chosen

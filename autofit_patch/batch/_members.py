@@ -9,36 +9,57 @@ import math
 
 import jax
 import numpy as np
+from jax.dtypes import float0
+
+from autofit_patch.batch._leaves import data_from, is_key
+
+
+def kind_from(leaf, axes: int = 0) -> tuple:
+    """
+    What a leaf is in one member: the shape and the dtype of its numbers and, if they are
+    a key of random numbers, the implementation of that.
+
+    Parameters
+    ----------
+    leaf
+        An array, or an array of keys.
+    axes
+        How many axes in front belong to the batch.
+    """
+    implementation = None
+    if is_key(leaf):
+        implementation = jax.random.key_impl(leaf)
+        leaf = data_from(leaf)
+    return leaf.shape[axes:], np.dtype(leaf.dtype), implementation
 
 
 class Members:
     """
-    What the members of a batch look like: the structure, and the shape and dtype of
-    each leaf.
+    What the members of a batch look like: the structure, and the kind of each leaf.
 
     Parameters
     ----------
     structure
         The structure of the batch.
-    shapes
-        The shape of each leaf in one member.
-    dtypes
-        The dtype of each leaf.
+    kinds
+        What each leaf is, see :func:`kind_from`.
     """
 
-    def __init__(self, structure, shapes, dtypes):
+    def __init__(self, structure, kinds):
         self.structure = structure
-        self.shapes = tuple(map(tuple, shapes))
-        self.dtypes = tuple(map(np.dtype, dtypes))
-        self.sizes = tuple(math.prod(shape) for shape in self.shapes)
-        #: The positions of the leaves of each dtype.
+        self.kinds = tuple(kinds)
+        self.sizes = tuple(math.prod(shape) for shape, _, _ in self.kinds)
+        #: The positions of the leaves of each dtype. There are no numbers of ``float0``,
+        #: of which gradients of integers are.
         self.positions = {
-            dtype: [i for i, other in enumerate(self.dtypes) if other == dtype]
-            for dtype in dict.fromkeys(self.dtypes)
-        }
-        #: The length of a row of each dtype.
+            dtype: [i for i, (_, other, _) in enumerate(self.kinds) if other == dtype]
+            for dtype in dict.fromkeys(dtype for _, dtype, _ in self.kinds)
+            if dtype != float0
+        } or {np.dtype(np.uint8): []}
+        #: The length of a row of each dtype. XLA cannot share out arrays without any
+        #: numbers, and there is nothing to wait for without one: a row has one at least.
         self.lengths = {
-            dtype: sum(self.sizes[i] for i in positions)
+            dtype: max(1, sum(self.sizes[i] for i in positions))
             for dtype, positions in self.positions.items()
         }
 
@@ -60,21 +81,30 @@ class Members:
         xp
             NumPy, or JAX's where the leaves are being traced.
         """
-        return [
-            xp.concatenate(
-                [xp.reshape(leaves[i], (*axis, self.sizes[i])) for i in positions],
-                axis=-1,
-            )
-            for dtype, positions in self.positions.items()
-        ]
+        rows = []
+        for dtype, positions in self.positions.items():
+            parts = [
+                xp.reshape(data_from(leaves[i]), (*axis, self.sizes[i]))
+                for i in positions
+            ]
+            if not any(self.sizes[i] for i in positions):
+                parts.append(xp.zeros((*axis, 1), dtype))
+            rows.append(xp.concatenate(parts, axis=-1))
+        return rows
 
     def tree_from(self, rows, axis: tuple = ()):
         """The batch, or the one member, that was made rows of."""
-        leaves = [None] * len(self.shapes)
+        leaves = [
+            np.zeros((*axis, *shape), float0) if dtype == float0 else None
+            for shape, dtype, _ in self.kinds
+        ]
         for row, positions in zip(rows, self.positions.values(), strict=True):
             start = 0
             for i in positions:
                 stop = start + self.sizes[i]
-                leaves[i] = row[..., start:stop].reshape((*axis, *self.shapes[i]))
+                shape, _, implementation = self.kinds[i]
+                leaves[i] = row[..., start:stop].reshape((*axis, *shape))
+                if implementation is not None:
+                    leaves[i] = jax.random.wrap_key_data(leaves[i], impl=implementation)
                 start = stop
         return jax.tree.unflatten(self.structure, leaves)

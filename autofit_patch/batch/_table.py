@@ -8,6 +8,7 @@ import pandas
 from jax.tree_util import tree_leaves_with_path
 
 from autofit_patch.batch._instances import size
+from autofit_patch.batch._leaves import data_from
 from autofit_patch.batch._names import name_from
 
 
@@ -26,7 +27,9 @@ def table(instances, values=None) -> pandas.DataFrame:
     Returns
     -------
     A table with one row a member, and one column a number of it, called by its name. An
-    array of a member has a column for each entry, with its indices in brackets.
+    array of a member has a column for each entry, with its indices in brackets; a key of
+    random numbers is the array of its data. No column is lost to another: the later one
+    of two with a name has ``value.`` in front, as often as makes the name its own.
 
     Raises
     ------
@@ -39,27 +42,38 @@ def table(instances, values=None) -> pandas.DataFrame:
     >>> table.to_csv("scan.csv", index=False)
     """
     count = size(instances)
-    columns = columns_from(instances)
-    if values is not None:
+    columns = {}
+    add_columns(columns, instances)
+    # A function that returns nothing gives values without a number.
+    if jax.tree.leaves(values):
         if size(values) != count:
             raise ValueError(
                 f"the batch has {count} members, but the values are of {size(values)}"
             )
-        for name, column in columns_from(values).items():
-            if name in columns:
-                name = f"value.{name}"
-            columns[name] = column
+        add_columns(columns, values)
     return pandas.DataFrame(columns)
 
 
-def columns_from(tree) -> dict[str, np.ndarray]:
-    """The columns of a pytree of arrays with an axis for members, by name."""
-    columns = {}
-    for path, leaf in tree_leaves_with_path(jax.tree.map(np.asarray, tree)):
+def add_columns(columns: dict, tree):
+    """Add the columns of a pytree to others, each by a name that no other has."""
+    new = columns_from(tree)
+    names = {name for name, _ in new}
+    for name, column in new:
+        free = name
+        while free in columns or (free != name and free in names):
+            free = f"value.{free}"
+        columns[free] = column
+
+
+def columns_from(tree) -> list[tuple[str, np.ndarray]]:
+    """The name and the column of each number in a pytree of arrays of members."""
+    columns = []
+    for path, leaf in tree_leaves_with_path(tree):
+        leaf = np.asarray(data_from(leaf))
         name = plain(path) or "value"
         for index in np.ndindex(leaf.shape[1:]):
             suffix = f"[{', '.join(map(str, index))}]" if index else ""
-            columns[name + suffix] = leaf[(slice(None), *index)]
+            columns.append((name + suffix, leaf[(slice(None), *index)]))
     return columns
 
 
