@@ -1,5 +1,7 @@
 """What is edited inside a trace is noticed there as it is outside (rules 7 and 10)."""
 
+import copy
+
 import autofit as af
 import autolens as al
 import jax
@@ -214,3 +216,45 @@ def test_model_that_was_edited_in_place_makes_other_instances(edit, frozen):
     assert kept.disc.factor == rebuilt_from(kept).disc.factor == 3.0
     assert hasattr(rebuilt_from(kept), "other")
     assert list(rebuilt_from(kept).array) == [1.0, 1.0]
+
+
+MOVES = {
+    "alias": lambda g: setattr(g, "a", g.b),
+    "copy": lambda g: setattr(g, "a", copy.copy(g.b)),
+    "deep copy": lambda g: setattr(g, "a", copy.deepcopy(g.b)),
+    "swap": lambda g: vars(g).update(a=g.b, b=g.a),
+}
+
+
+@pytest.mark.parametrize("move", MOVES.values(), ids=MOVES)
+def test_component_that_was_moved_is_read_where_it_is_now(move):
+    profile = al.mp.IsothermalSph
+    model = af.Collection(galaxy=af.Model(al.Galaxy, redshift=0.5, a=profile, b=profile))
+    instance = model.instance_from_vector([0.1, 0.2, 1.0, 0.3, 0.4, 2.0])
+
+    def moved(instance):
+        move(instance.galaxy)
+        return rebuilt_from(instance)
+
+    def radius(instance):
+        return moved(instance).galaxy.a.einstein_radius
+
+    assert jax.jit(radius)(instance) == 2.0
+    assert jax.jit(moved)(instance).galaxy.a.centre[0] == 0.3
+    gradient = jax.jit(jax.grad(radius))(instance)
+    found = gradient.galaxy.a.einstein_radius, gradient.galaxy.b.einstein_radius
+    assert found == (0.0, 1.0)
+
+
+def test_array_that_was_moved_is_read_where_it_is_now():
+    model = af.Collection(
+        a=af.Array(shape=(2,), prior=prior()), b=af.Array(shape=(2,), prior=prior())
+    )
+
+    @jax.jit
+    def function(vector):
+        instance = model.instance_from_vector(vector, xp=jnp)
+        instance.a = instance.b
+        return rebuilt_from(instance).a
+
+    assert list(function(np.array([1.0, 2.0, 3.0, 4.0]))) == [3.0, 4.0]

@@ -435,3 +435,23 @@ class TestModelOfAHierarchy:
         )
         gradient = jax.jit(jax.grad(self.log_likelihood))(instance)
         np.testing.assert_allclose(tree_leaves(gradient), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("first, second", [(np, jnp), (jnp, np)], ids=["numpy", "jax"])
+@pytest.mark.parametrize("shape", [(2,), ()])
+def test_equal_arrays_of_numpy_and_of_jax_are_not_the_same_constant(first, second, shape):
+    class Tabled:
+        def __init__(self, slope=1.0, table=None):
+            self.slope = slope
+            self.table = table
+
+    for xp in (first, second):
+        slope = af.UniformPrior(0.0, 5.0)
+        model = af.Collection(
+            a=af.Model(Tabled, slope=slope, table=xp.zeros(shape)),
+            b=af.Model(Tabled, slope=slope, table=2.0),
+        )
+        instance = model.instance_from_vector([0.3])
+        gradient = jax.grad(lambda i: 2.0 * i.a.slope + 3.0 * i.b.slope)(instance)
+        assert len(tree_leaves(instance)) == 1
+        assert gradient.a.slope == gradient.b.slope == 5.0

@@ -242,3 +242,20 @@ def test_edit_of_an_outline_in_place_is_of_that_outline_only():
     batches[0].table[0] = 5.0
     assert list(batches[1].table) == [1.0, 1.0]
     assert list(model.instance_from_vector([0.5]).table) == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("by_model", [True, False], ids=["model", "by hand"])
+def test_derived_attribute_set_on_a_batch_is_an_error_naming_it(by_model):
+    arguments = {"redshift_object": 0.5, "redshift_source": 1.0}
+    halo = al.mp.NFWMCRLudlowSph(mass_at_200=1e11, **arguments)
+    if by_model:
+        halo = af.Model(
+            al.mp.NFWMCRLudlowSph,
+            centre=(0.0, 0.0),
+            mass_at_200=af.LogUniformPrior(1e8, 1e13),
+            **arguments,
+        ).instance_from_vector([1e11])
+    made = jax.tree.map(lambda leaf: jnp.full(2, leaf), halo)
+    made.scale_radius = jnp.array([2.0, 3.0])
+    with pytest.raises(ValueError, match=r"(?s)NFWMCRLudlowSph holds scale_radius"):
+        tree_leaves(made)

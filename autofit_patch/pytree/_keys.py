@@ -63,7 +63,8 @@ def key_from(value, _parents=()):
     if is_array(value):
         array = np.asarray(value)
         if array.dtype != object:
-            return ("array", array.dtype.str, array.shape, array.tobytes())
+            kind = jax.Array if isinstance(value, jax.Array) else type(value)
+            return (kind, array.dtype.str, array.shape, array.tobytes())
         value = array.tolist()
     if id(value) in _parents:
         return ("part of itself", len(_parents) - _parents.index(id(value)))

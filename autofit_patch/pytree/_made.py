@@ -33,21 +33,23 @@ class Made(Travelling):
     ----------
     attributes
         What each was, by name (:class:`Held`).
-    part_of
-        The token of the instance that it was made as a part of, if it was.
+    part_of, place
+        The token of the instance that it was made as a part of, if it was, and the names
+        that lead to it there.
     """
 
-    __slots__ = ("attributes", "part_of")
+    __slots__ = ("attributes", "part_of", "place")
 
-    def __init__(self, attributes: dict, part_of=None):
+    def __init__(self, attributes: dict, part_of=None, place: tuple = ()):
         self.attributes = attributes
         self.part_of = part_of
+        self.place = place
 
     def __reduce__(self):
         return Made, ({},)  # no tracer can be pickled
 
     def __deepcopy__(self, memo):
-        return Made(*deepcopy((self.attributes, self.part_of), memo))
+        return Made(*deepcopy((self.attributes, self.part_of), memo), self.place)
 
 
 class Held:
@@ -99,29 +101,30 @@ def is_same(a, b) -> bool:
 
 def take_note(root, part_of):
     """Keep what an instance with a token, and every object below it, holds now."""
-    seen, todo = set(), [root]
+    seen, todo = set(), [(root, ())]
     while todo:
-        obj = todo.pop()
+        obj, place = todo.pop()
         if id(obj) in seen or is_atomic(obj) or isinstance(obj, type):
             continue
         seen.add(id(obj))
-        if isinstance(obj, (list, tuple, set, frozenset)):
-            todo.extend(obj)
         if isinstance(obj, dict):
-            todo.extend(obj.values())
+            parts = obj
         else:
-            take_note_of_one(obj, part_of)
-            todo.extend(attributes_of(obj).values())
+            take_note_of_one(obj, part_of, place)
+            parts = attributes_of(obj)
+        todo += [(part, (*place, name)) for name, part in parts.items()]
+        if isinstance(obj, (list, tuple, set, frozenset)):
+            todo += [(part, (*place, index)) for index, part in enumerate(obj)]
 
 
-def take_note_of_one(obj, part_of=None):
+def take_note_of_one(obj, part_of=None, place: tuple = ()):
     """Keep what an object holds now."""
     held = {
         name: Held(value)
         for name, value in attributes_of(obj).items()
         if not is_counter(type(obj), name, value)
     }
-    _made.set(obj, Made(held, part_of))
+    _made.set(obj, Made(held, part_of, place))
 
 
 def made_attributes_of(obj) -> dict:
@@ -130,15 +133,15 @@ def made_attributes_of(obj) -> dict:
     return {} if made is None else made.attributes
 
 
-def is_as_made(obj, name: str, part_of) -> bool:
+def is_as_made(obj, name: str, part_of, place: tuple) -> bool:
     """
-    Whether an attribute is known to be what it was when its object was made, as a part of
-    the instance with a token.
+    Whether an attribute is known to be what it was when its object was made, at the same
+    place of the instance with a token.
     """
     made = _made.get(obj)
-    if made is None or made.part_of is not part_of or name not in made.attributes:
+    if made is None or made.part_of is not part_of or made.place != place:
         return False
-    return made.attributes[name].is_of(obj, name)
+    return name in made.attributes and made.attributes[name].is_of(obj, name)
 
 
 def was_set(obj, name: str) -> bool:

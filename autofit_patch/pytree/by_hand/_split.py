@@ -66,7 +66,7 @@ def split(value, ndims: list, is_child: Callable, concrete: bool = False):
             return HOLE, value
         if isinstance(value, (float, np.floating)):
             ndims.append(0)
-            return HOLE, np.float64(value)
+            return HOLE, value if type(value) is np.float64 else np.float64(value)
         if is_child(value):
             ndims.append(None)
             return HOLE, value

@@ -19,7 +19,11 @@ from autofit_patch.pytree._contents import (
 )
 from autofit_patch.pytree._keys import key_from
 from autofit_patch.pytree._made import take_note_of_one
-from autofit_patch.pytree.by_hand._comparing import arguments_and_extras_of, holds_same
+from autofit_patch.pytree.by_hand._comparing import (
+    arguments_and_extras_of,
+    derived_was_set,
+    holds_same,
+)
 from autofit_patch.pytree.by_hand._constructor import (
     Constructor,
     constructors,
@@ -54,7 +58,8 @@ def flattened_by_constructor(obj, constructor: Constructor, is_child: Callable):
     if outline_reason_of(obj) is None:
         arguments, extras = arguments_and_extras_of(constructor, obj)
     else:
-        arguments, extras = constructor.arguments_of(obj), {}
+        arguments = constructor.arguments_of(obj)
+        extras = added_to_outline(constructor, obj, arguments)
     ndims = []
     split_arguments = {
         name: split(value, ndims, is_child, constructor.is_concrete(name))
@@ -71,6 +76,18 @@ def flattened_by_constructor(obj, constructor: Constructor, is_child: Callable):
         identity=identity_of(obj),
     )
     return tuple(dynamic for _, dynamic in parts), structure
+
+
+def added_to_outline(constructor: Constructor, obj, arguments: dict) -> dict:
+    """The attributes that were added to an outline, which no constructor derives."""
+    added = {
+        name: value
+        for name, value in attributes_of(obj).items()
+        if name not in arguments and is_part_of(obj, name, value)
+    }
+    for name in added.keys() & constructor.derived_names:
+        raise ValueError(derived_was_set(obj, name, added[name]))
+    return added
 
 
 class ObjectStructure:

@@ -18,6 +18,7 @@ from autofit_patch.pytree.by_model._reading import (
     derived_of,
     identities_of,
     read,
+    set_on_outline,
 )
 from autofit_patch.pytree.by_model._state import LostModel
 from autofit_patch.pytree.by_model._structure import are_numbers, leaf_from
@@ -98,6 +99,8 @@ def leaves_from(instance, origin: Origin, identities: list) -> tuple | None:
         for leaf, made_with in zip(leaves, origin.leaves, strict=True)
     ]
     if origin.outline:
+        for obj, name in set_on_outline(layout, instance):
+            raise ValueError(derived_was_set(obj, name, getattr(obj, name)))
         return tuple(leaves)
     leaves = leaves_made_from(leaves, origin)
     if leaves is None:

@@ -11,7 +11,7 @@ from autofit_patch.pytree._contents import (
     stored_from,
 )
 from autofit_patch.pytree._keys import same, same_number
-from autofit_patch.pytree._made import is_as_made, made_attributes_of, was_set
+from autofit_patch.pytree._made import is_as_made, was_set
 from autofit_patch.pytree.by_model._layout import Layout, is_cache
 
 #: Says of a leaf that the instance does not hold it.
@@ -164,26 +164,34 @@ class TracedReading:
         self.leaves = [UNREAD] * len(given)
         self.derived = []
 
-    def read(self, layout: Layout, obj) -> bool:
-        """Read an object, and say whether it still is one that the model makes."""
+    def read(self, layout: Layout, obj, place: tuple = ()) -> bool:
+        """
+        Read an object, and say whether it still is one that the model makes.
+
+        Parameters
+        ----------
+        layout
+            Its layout.
+        obj
+            The object.
+        place
+            The names that lead to it.
+        """
         if type(obj) is not layout.cls:
             return False
         attributes = layout.attributes_of(obj)
         for name, index in layout.scalars:
-            held = attribute_from(obj, name)
-            if not self._take(index, held, is_as_made(obj, name, self.token)):
+            if not self._take(index, attribute_from(obj, name)):
                 return False
         for name, cls, shape, free, fixed in layout.arrays:
             held = attribute_from(obj, name)
             if not has_entries(held, cls, shape):
                 return False
-            kept = is_as_made(obj, name, self.token)
-            was = made_attributes_of(obj).get(name)
-            entries = was.value if was is not None and cls is tuple else None
+            # Taken out of an array, a number is another tracer than was put in.
+            kept = cls is not tuple and is_as_made(obj, name, self.token, place)
             for position, index in free:
-                entry = held[position]
-                same_entry = kept or (bool(entries) and entry is entries[position])
-                if not self._take(index, entry, same_entry):
+                entry = self.given[index] if kept else held[position]
+                if not self._take(index, entry):
                     return False
             for position, value in fixed:
                 if not kept and not same_number(held[position], value):
@@ -197,12 +205,12 @@ class TracedReading:
             if was_set(obj, name) and not is_cache(name, was):
                 self.derived.append((obj, name))
         return all(
-            self.read(child, attribute_from(obj, name)) for name, child in layout.children
+            self.read(child, attribute_from(obj, name), (*place, name))
+            for name, child in layout.children
         )
 
-    def _take(self, index: int, held, kept: bool) -> bool:
+    def _take(self, index: int, leaf) -> bool:
         """Take a parameter from one of its places, unless another one has another."""
-        leaf = self.given[index] if kept or same_number(held, self.given[index]) else held
         if self.leaves[index] is UNREAD:
             self.leaves[index] = leaf
         return same_number(self.leaves[index], leaf)
@@ -225,6 +233,15 @@ def derived_of(layout: Layout, obj) -> dict:
         for name, child in layout.children
     }
     return {"derived": derived, **children}
+
+
+def set_on_outline(layout: Layout, obj):
+    """The attributes of an outline that only a constructor derives and that were set."""
+    for name in layout.absent:
+        if name not in layout.identity_names and stored_from(obj, name) is not MISSING:
+            yield obj, name
+    for name, child in layout.children:
+        yield from set_on_outline(child, attribute_from(obj, name))
 
 
 def derived_objects_of(layout: Layout, obj) -> list:
