@@ -8,7 +8,7 @@ from pathlib import Path
 from jax_profiling.instruments import INSTRUMENTS, QUICK, Array, Instrument
 
 #: The option of the scripts whose galaxies both have a multi-Gaussian expansion.
-GAUSSIANS = "--gaussians", "how many Gaussians each of the two galaxies has", 20, 4
+GAUSSIANS = "--gaussians", "how many Gaussians each of the two galaxies has", 20, 2
 
 
 def positive_integer(text: str) -> int:

@@ -273,7 +273,7 @@ def test_scan_writes_the_likelihoods_of_numpy(tmp_path):
     table = pandas.read_csv(path)
     assert table[RADIUS].tolist() == pytest.approx([1.5, 1.5, 1.6, 1.6, 1.7, 1.7])
     assert table[SHEAR].tolist() == pytest.approx([0.0, 0.1] * 3)
-    model = mge_model_from(total_gaussians=4)
+    model = mge_model_from(total_gaussians=2)
     truth = model.instance_from_vector(true_vector_from(model))
     dataset = imaging_from(QUICK, PROFILING / "dataset" / "imaging")
     analysis = al.AnalysisImaging(dataset=dataset, use_jax=False)

@@ -55,8 +55,8 @@ def pixelized_parser_from(
         instrument="euclid",
     )
     add_timing_options(parser, batch=4, repeats=31)
-    add_size(parser, "--mesh-shape", mesh_shape, 20, 6)
-    add_size(parser, "--gaussians", "how many Gaussians the lens galaxy has", 20, 3)
+    add_size(parser, "--mesh-shape", mesh_shape, 20, 5)
+    add_size(parser, "--gaussians", "how many Gaussians the lens galaxy has", 20, 2)
     return parser
 
 

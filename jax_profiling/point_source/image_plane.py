@@ -58,7 +58,7 @@ parser = parser_from(
     output=FOLDER / "results" / "point_source",
 )
 add_timing_options(parser, batch=8, repeats=101)
-add_size(parser, "--galaxies", "how many galaxies are on the scaling relation", 10, 3)
+add_size(parser, "--galaxies", "how many galaxies are on the scaling relation", 10, 2)
 add_size(
     parser,
     "--grid-shape",
