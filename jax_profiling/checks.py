@@ -5,6 +5,7 @@ Checks of what a likelihood returns against the libraries' NumPy calculation.
 from collections.abc import Callable
 
 import autolens as al
+import jax
 import numpy as np
 from scipy.optimize import root
 
@@ -56,6 +57,12 @@ def assert_close(
         atol=atol,
         err_msg=f"{what} differs from the NumPy calculation",
     )
+
+
+def assert_all_close(actual, desired, what: str, **tolerance) -> None:
+    """`assert_close` for every array of two pytrees of one structure."""
+    for one, other in zip(jax.tree.leaves(actual), jax.tree.leaves(desired), strict=True):
+        assert_close(one, other, what, **tolerance)
 
 
 def gradient_by_differences_from(
@@ -193,3 +200,39 @@ def _traced_from(positions: np.ndarray, tracer: al.Tracer) -> np.ndarray:
     """Positions of shape (images, 2), in the last plane; (y,x) in arcsec."""
     grid = al.Grid2DIrregular(positions)
     return tracer.traced_grid_2d_list_from(grid=grid)[-1].array
+
+
+def compared_derivatives_from(names, derivatives, differences, errors) -> dict:
+    """
+    The derivatives of a gradient beside their finite differences, by name, printed too.
+
+    Parameters
+    ----------
+    names, derivatives
+        The names of the parameters, and the entries of the gradient.
+    differences, errors
+        Their finite differences, and how well neighbouring steps agree.
+
+    Raises
+    ------
+    AssertionError
+        If one differs.
+    """
+    entries = {}
+    width = max(map(len, names))
+    for index, (name, derivative) in enumerate(zip(names, derivatives, strict=True)):
+        difference, error = differences[index], errors[index]
+        entries[name] = {
+            "gradient": derivative,
+            "finite_difference": float(difference),
+            "finite_difference_error": float(error),
+        }
+        print(f"  {name:<{width}}{derivative:>18.4f}{difference:>18.4f}")
+        np.testing.assert_allclose(
+            derivative,
+            difference,
+            rtol=GRADIENT_RTOL,
+            atol=GRADIENT_ATOL,
+            err_msg=f"The gradient of {name} differs from its finite difference",
+        )
+    return entries

@@ -4,6 +4,8 @@ Where the time before the first result goes: tracing, lowering, compiling.
 
 import cProfile
 import pstats
+import resource
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -100,3 +102,13 @@ def phases_of_xla(folder: Path) -> dict[str, float]:
                 # "HLO passes after layout assignment (jit_f)": whatever f is called.
                 seconds[event.name.partition(" (")[0]] += 1e-9 * event.duration_ns
     return dict(seconds.most_common(LONGEST))
+
+
+def peak_memory() -> dict[str, int]:
+    """The peak memory of this process so far, and of its devices if they say; bytes."""
+    # Linux counts kilobytes, macOS bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    peaks = {"resident": unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
+    statistics = [device.memory_stats() or {} for device in jax.local_devices()]
+    devices = [s["peak_bytes_in_use"] for s in statistics if "peak_bytes_in_use" in s]
+    return peaks | ({"device": max(devices)} if devices else {})

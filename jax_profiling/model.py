@@ -4,6 +4,8 @@ The lens model which the profiling scripts fit, and instances of it near the tru
 
 import autofit as af
 import autolens as al
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jax_profiling.dataset import MASK_RADIUS
@@ -152,3 +154,13 @@ def _long_paths_from(model: af.Collection) -> list[tuple[str, ...]]:
         path if path[-1].startswith(f"{path[-2]}_") else (*path, path[-1])
         for path in model.unique_prior_paths
     ]
+
+
+def batch_from(instances: list[af.ModelInstance]) -> af.ModelInstance:
+    """
+    A batch: an instance whose leaves have one more axis, a member each.
+
+    `autofit_patch.batch.stack` makes the same. Importing it gives the process a device
+    for each core, which a profile of one device must not have.
+    """
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *instances)

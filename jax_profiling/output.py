@@ -13,12 +13,12 @@ from pathlib import Path
 import jax
 from matplotlib.figure import Figure
 
-from jax_profiling.compare import (
+from jax_profiling.compare import table_from
+from jax_profiling.comparison import (
     JUDGED,
     RATIO,
     comparison_from,
     differences_from,
-    table_from,
 )
 from jax_profiling.timing import TIMINGS, Profile, Timing
 

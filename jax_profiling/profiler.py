@@ -8,8 +8,6 @@ instances in every way there is.
 """
 
 import argparse
-import resource
-import sys
 from collections.abc import Callable
 
 import autofit as af
@@ -22,10 +20,13 @@ from jax_profiling.checks import (
     GRADIENT_ATOL,
     GRADIENT_RTOL,
     STEPS,
+    assert_all_close,
     assert_close,
+    compared_derivatives_from,
     gradient_by_differences_from,
 )
-from jax_profiling.compilation import compilation_from
+from jax_profiling.compilation import compilation_from, peak_memory
+from jax_profiling.model import batch_from
 from jax_profiling.output import (
     environment_from,
     results_from,
@@ -335,23 +336,9 @@ class LikelihoodProfiler:
         differences, errors = gradient_by_differences_from(
             function, self.vectors[0], steps
         )
-        entries = self.figures["gradient"] = {}
-        width = max(map(len, names))
-        for index, (name, derivative) in enumerate(zip(names, derivatives, strict=True)):
-            difference, error = differences[index], errors[index]
-            entries[name] = {
-                "gradient": derivative,
-                "finite_difference": float(difference),
-                "finite_difference_error": float(error),
-            }
-            print(f"  {name:<{width}}{derivative:>18.4f}{difference:>18.4f}")
-            np.testing.assert_allclose(
-                derivative,
-                difference,
-                rtol=GRADIENT_RTOL,
-                atol=GRADIENT_ATOL,
-                err_msg=f"The gradient of {name} differs from its finite difference",
-            )
+        self.figures["gradient"] = compared_derivatives_from(
+            names, derivatives, differences, errors
+        )
 
     def check_traces(self) -> None:
         """
@@ -410,29 +397,3 @@ class LikelihoodProfiler:
             results, self.profiles, folder=options.output, name=self.name
         ):
             print(f"Wrote {path}")
-
-
-def batch_from(instances: list[af.ModelInstance]) -> af.ModelInstance:
-    """
-    A batch: an instance whose leaves have one more axis, a member each.
-
-    `autofit_patch.batch.stack` makes the same. Importing it gives the process a device
-    for each core, which a profile of one device must not have.
-    """
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *instances)
-
-
-def assert_all_close(actual, desired, what: str, **tolerance) -> None:
-    """`assert_close` for every array of two pytrees of one structure."""
-    for one, other in zip(jax.tree.leaves(actual), jax.tree.leaves(desired), strict=True):
-        assert_close(one, other, what, **tolerance)
-
-
-def peak_memory() -> dict[str, int]:
-    """The peak memory of this process so far, and of its devices if they say; bytes."""
-    # Linux counts kilobytes, macOS bytes.
-    unit = 1 if sys.platform == "darwin" else 1024
-    peaks = {"resident": unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
-    statistics = [device.memory_stats() or {} for device in jax.local_devices()]
-    devices = [s["peak_bytes_in_use"] for s in statistics if "peak_bytes_in_use" in s]
-    return peaks | ({"device": max(devices)} if devices else {})

@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jax_profiling.checks import GRADIENT_ATOL, GRADIENT_RTOL
-from jax_profiling.compare import JUDGED, RATIO, Measured, measured_from, results_in
+from jax_profiling.comparison import JUDGED, RATIO, Measured, measured_from, results_in
 from jax_profiling.output import COLOURS, HEADINGS, LABELS, time_from
 
 FOLDER = Path(__file__).resolve().parent

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from jax_profiling.compare import Row, comparison_from, figure_from, main
+from jax_profiling.compare import figure_from, main
+from jax_profiling.comparison import Row, comparison_from
 from jax_profiling.timing import TIMINGS
 
 RESULTS = Path(__file__).parents[1] / "jax_profiling" / "results"

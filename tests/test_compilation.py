@@ -4,7 +4,7 @@ import numpy as np
 import psutil
 from conftest import json_from_python
 
-from jax_profiling.profiler import peak_memory
+from jax_profiling.compilation import peak_memory
 
 #: Prints where the time goes of a function that sleeps while it is traced. In a process
 #: of its own: Python's profiler hears the threads of pytest-xdist as well.

@@ -16,7 +16,6 @@ from autofit_patch.pytree.by_model._reading import (
     UNREAD,
     TracedReading,
     derived_of,
-    identities_of,
     read,
     set_on_outline,
 )
@@ -48,12 +47,12 @@ def flattened_as_point(instance, origin: Origin):
     """
     if isinstance(origin.state, LostModel):
         raise ValueError(model_was_lost(instance, origin.state.reason))
-    identities = []
-    leaves = leaves_from(instance, origin, identities)
+    leaves = leaves_from(instance, origin)
     if leaves is None:
         require_edited(instance, origin)
         return None
-    structure = origin.state.structure.with_identities(identities)
+    lasting = origin.traced or origin.outline
+    structure = origin.state.structure.structure_of(instance, lasting)
     origin.remember(instance, leaves, structure)
     return leaves, structure
 
@@ -67,7 +66,7 @@ def model_was_lost(instance, reason: str) -> str:
     )
 
 
-def leaves_from(instance, origin: Origin, identities: list) -> tuple | None:
+def leaves_from(instance, origin: Origin) -> tuple | None:
     """
     The values of the free parameters that an instance holds now, in the model's order, or
     ``None`` if it was edited in such a way that it is no longer a point in the model.
@@ -78,17 +77,14 @@ def leaves_from(instance, origin: Origin, identities: list) -> tuple | None:
         The instance.
     origin
         How it was made.
-    identities
-        Extended by what its objects are told from others by.
     """
     structure = origin.state.structure
     layout = structure.layout_from(None if origin.outline else origin.leaves)
     if origin.traced:
-        identities += identities_of(layout, instance)
         return traced_leaves_from(instance, origin, layout)
     leaves = [UNREAD] * len(structure.names)
     derived = None if origin.derived_objects is None else []
-    reading = read(layout, instance, leaves, derived, identities)
+    reading = read(layout, instance, leaves, derived)
     if reading is EDITED:
         return None
     if derived is not None and not all(map(is_, derived, origin.derived_objects)):

@@ -26,7 +26,6 @@ def read(
     obj,
     leaves: list,
     derived_objects: list | None = None,
-    identities: list | None = None,
 ):
     """
     Read the leaves from an object.
@@ -42,8 +41,6 @@ def read(
     derived_objects
         Extended, if given, by what the constructors derived, which is then not
         compared with what they derived in the first instance.
-    identities
-        Extended, if given, by what the objects are told from others by.
 
     Returns
     -------
@@ -56,8 +53,6 @@ def read(
         return EDITED
     result = None
     attributes = layout.attributes_of(obj)
-    if identities is not None and layout.has_identity:
-        identities.append(tuple(map(attributes.get, layout.identity_names)))
     for name, index in layout.scalars:
         held = attributes.get(name, MISSING)
         if held is MISSING:
@@ -98,7 +93,7 @@ def read(
         held = attributes.get(name, MISSING)
         if held is MISSING:
             held = attribute_from(obj, name)
-        read_child = read(child, held, leaves, derived_objects, identities)
+        read_child = read(child, held, leaves, derived_objects)
         if read_child is EDITED:
             return EDITED
         result = read_child or result

@@ -24,6 +24,7 @@ from autofit_patch.pytree.by_model._description import (
     description_from,
     has_mutable_constant,
 )
+from autofit_patch.pytree.by_model._identified import IdentifiedStructure
 from autofit_patch.pytree.by_model._layout import Layout
 from autofit_patch.pytree.by_model._origin import Origin, building, set_origin
 from autofit_patch.pytree.by_model._outline import outline_from
@@ -31,7 +32,6 @@ from autofit_patch.pytree.by_model._reading import (
     UNREAD,
     derived_objects_of,
     read,
-    set_identities,
 )
 
 #: PyAutoFit's walk through a model is not made for two threads.
@@ -175,12 +175,25 @@ class ModelStructure:
                 origin.derived_objects = derived
         set_origin(instance, origin)
 
-    def with_identities(self, identities: list):
+    def structure_of(self, instance, lasting: bool):
         """
         The structure of an instance as JAX gets it: with what its objects are told from
         others by, where there is any.
+
+        Parameters
+        ----------
+        instance
+            The instance.
+        lasting
+            Whether it is needed for longer than the instance lives: what is made in a
+            trace is dead when JAX makes the same of the results.
         """
-        return IdentifiedStructure(self, identities) if identities else self
+        if not self.layout.has_identity:
+            return self
+        structure = IdentifiedStructure(self, instance)
+        if lasting:
+            structure.identities  # noqa: B018
+        return structure
 
     def instance_from(self, leaves):
         """
@@ -276,56 +289,6 @@ class ModelStructure:
     def _outline_from(self, leaves, reason: str):
         instance = outline_from(self.layout, leaves, reason)
         set_origin(instance, Origin(self.state, leaves, outline=True))
-        return instance
-
-
-class IdentifiedStructure:
-    """
-    The structure of one instance, with what its objects are told from others by.
-
-    A linear light profile is equal to, and looked up as, the one with its token. Rebuilt,
-    it has the token again. No token takes part in comparing structures.
-
-    Parameters
-    ----------
-    structure
-        The structure of all instances of the model.
-    identities
-        What each object is told from others by, in the order of the layout.
-    """
-
-    __slots__ = ("structure", "identities")
-
-    def __init__(self, structure: ModelStructure, identities: list):
-        self.structure = structure
-        self.identities = identities
-
-    def __eq__(self, other):
-        if isinstance(other, IdentifiedStructure):
-            other = other.structure
-        return self.structure is other or self.structure == other
-
-    def __hash__(self):
-        return self.structure._hash
-
-    def __repr__(self):
-        return repr(self.structure)
-
-    def __reduce__(self):
-        # Tokens mean nothing in another process.
-        return self.structure.__reduce__()
-
-    def __deepcopy__(self, memo):
-        return self
-
-    @property
-    def keys(self) -> tuple:
-        return self.structure.keys
-
-    def instance_from(self, leaves):
-        """The instance with the given leaves (JAX calls this to unflatten)."""
-        instance = self.structure.instance_from(leaves)
-        set_identities(self.structure.layout, instance, [*self.identities])
         return instance
 
 
