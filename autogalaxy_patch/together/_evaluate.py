@@ -1,0 +1,140 @@
+"""
+One function of many objects: traced once a group, returned in the order of the objects.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from autogalaxy_patch.together._groups import Group, groups_from
+from autogalaxy_patch.together._once import split
+
+
+@dataclass(frozen=True)
+class Rows:
+    """
+    What a function is of the objects of one group.
+
+    Parameters
+    ----------
+    indexes
+        Where each object was in the list.
+    row
+        The function of one row of ``varying``.
+    varying
+        Arrays of shape (objects, ...).
+    values
+        The function of all objects, of shape (objects, ...), if it is known already.
+    like
+        The structure that the function returned for one object: an array of the
+        libraries, whose mask and grid those of the others have too.
+    """
+
+    indexes: tuple[int, ...]
+    row: Callable | None
+    varying: tuple
+    values: Any
+    like: Any
+
+    @property
+    def stack(self):
+        """The function of every object, of shape (objects, ...)."""
+        return jax.vmap(self.row)(*self.varying) if self.row else self.values
+
+    @property
+    def total(self):
+        """Their sum."""
+        return self.stack.sum(axis=0)
+
+
+def rows_from(function: Callable, group: Group) -> list[Rows]:
+    """
+    Evaluate a function for a group, or for one after another of its objects if there is
+    one only, or if they cannot be traced.
+    """
+    if len(group.members) > 1:
+        returned = []
+
+        def of_a_row(*rows):
+            returned.append(function(group.member_from(rows)))
+            return array_of(returned[-1])
+
+        try:
+            row = split(of_a_row, *group.varying)
+        except Exception:
+            # A class that needs numbers where JAX has none. What is wrong otherwise,
+            # the libraries' own evaluation of each will say.
+            pass
+        else:
+            if not group.varying:
+                values = jnp.broadcast_to(row(), (len(group.members), *row().shape))
+                return [Rows(group.indexes, None, (), values, returned[-1])]
+            return [Rows(group.indexes, row, group.varying, None, returned[-1])]
+    results = [function(member) for member in group.members]
+    return [
+        Rows((index,), None, (), array_of(result)[None], result)
+        for index, result in zip(group.indexes, results, strict=True)
+    ]
+
+
+def array_of(result):
+    """The numbers in what a function of the libraries returned."""
+    return getattr(result, "array", result)
+
+
+def with_array(result, array):
+    """What a function of the libraries returned, with other numbers."""
+    if hasattr(result, "with_new_array"):
+        return result.with_new_array(array)
+    return array
+
+
+def evaluate(function: Callable, objects, is_alone=None) -> list[Rows]:
+    """
+    A function of each of many objects, traced once for all of one structure.
+
+    Parameters
+    ----------
+    function
+        A function of one object, returning an array of the libraries or of JAX. All
+        results have one shape.
+    objects
+        The objects.
+    is_alone
+        Which of them are evaluated by themselves, as the libraries do it.
+    """
+    return [
+        rows
+        for group in groups_from(objects, is_alone)
+        for rows in rows_from(function, group)
+    ]
+
+
+def stacked(function: Callable, objects):
+    """The function of each object, of shape (objects, ...), in the order of the list."""
+    parts = evaluate(function, objects)
+    if len(parts) == 1:
+        return parts[0].stack
+    order = np.argsort(np.concatenate([part.indexes for part in parts]))
+    stack = jnp.concatenate([part.stack for part in parts])
+    return stack if np.array_equal(order, np.arange(len(order))) else stack[order]
+
+
+def listed(function: Callable, objects) -> list:
+    """The function of each object, as the libraries return it, in the list's order."""
+    results = {}
+    for part in evaluate(function, objects):
+        for index, values in zip(part.indexes, part.stack, strict=True):
+            results[index] = with_array(part.like, values)
+    return [results[index] for index in range(len(results))]
+
+
+def summed(function: Callable, objects, is_alone=None):
+    """The sum of the function over the objects, as the libraries return it for one."""
+    parts = evaluate(function, objects, is_alone)
+    total = sum(part.total for part in parts[1:]) + parts[0].total
+    return with_array(parts[0].like, total)

@@ -1,0 +1,226 @@
+"""
+Which functions of PyAutoArray and PyAutoGalaxy are replaced, under JAX and as long as
+profiles are evaluated together.
+"""
+
+from types import SimpleNamespace
+
+import autoarray as aa
+import autogalaxy as ag
+import jax.numpy as jnp
+import numpy as np
+from autoarray.operators.over_sampling.over_sampler import OverSampler
+from autogalaxy.galaxy.mass_aggregate import MassProfileAggregate
+from autogalaxy.profiles.light.linear import (
+    LightProfileLinear,
+    LightProfileLinearObjFuncList,
+)
+from autogalaxy.profiles.light.operated.abstract import LightProfileOperated
+
+from autogalaxy_patch.together._binning import binned, binning_of
+from autogalaxy_patch.together._convolution import (
+    blurred_images_from,
+    frame_from,
+)
+from autogalaxy_patch.together._evaluate import listed, stacked
+from autogalaxy_patch.together._sum import Sum, light_profiles_of, mass_profiles_of
+from autogalaxy_patch.together._switch import replaces
+
+QUANTITIES = "deflections_yx_2d_from", "convergence_2d_from", "potential_2d_from"
+
+
+def mass_of_galaxy(original, self, grid, xp=np, **kwargs):
+    profiles = mass_profiles_of([self])
+    return original(Sum(profiles) if profiles else self, grid=grid, xp=xp)
+
+
+def mass_of_galaxies(original, self, grid, xp=np, **kwargs):
+    profiles = mass_profiles_of(self)
+    return original(Sum(profiles) if profiles else self, grid=grid, xp=xp)
+
+
+def mass_of_basis(original, self, grid, xp=np, **kwargs):
+    has_mass = len(self.mass_profile_list) > 0
+    return original(Sum(self.profile_list) if has_mass else self, grid=grid, xp=xp)
+
+
+for _name in QUANTITIES:
+    for _owner, _function in {
+        MassProfileAggregate: mass_of_galaxy,
+        ag.Galaxies: mass_of_galaxies,
+        ag.lp_basis.Basis: mass_of_basis,
+    }.items():
+        replaces("autogalaxy", _owner, _name, "self", "grid", "xp", "kwargs")(_function)
+
+
+@replaces(
+    "autogalaxy", ag.Galaxy, "image_2d_from", "self", "grid", "xp", "operated_only"
+)
+def image_of_galaxy(original, self, grid, xp=np, operated_only=None):
+    profiles = light_profiles_of([self])
+    image = Sum(profiles) if profiles else self
+    return original(image, grid=grid, xp=xp, operated_only=operated_only)
+
+
+@replaces(
+    "autogalaxy", ag.Galaxies, "image_2d_from", "self", "grid", "xp", "operated_only"
+)
+def image_of_galaxies(original, self, grid, xp=np, operated_only=None):
+    profiles = light_profiles_of(self)
+    image = Sum(profiles) if profiles else self
+    return original(image, grid=grid, xp=xp, operated_only=operated_only)
+
+
+def unbinned_image_of(original, self, grid, xp=np, operated_only=None):
+    profiles = light_profiles_of(self if isinstance(self, list) else [self])
+    image = Sum(profiles) if profiles else self
+    return original(image, grid=grid, xp=xp, operated_only=operated_only)
+
+
+for _owner in (ag.Galaxy, ag.Galaxies):
+    replaces(
+        *("autogalaxy", _owner, "image_2d_unbinned_from"),
+        *("self", "grid", "xp", "operated_only"),
+    )(unbinned_image_of)
+
+
+@replaces(
+    *("autogalaxy", ag.Galaxy, "image_2d_list_from"),
+    *("self", "grid", "xp", "operated_only"),
+)
+def images_of_galaxy(original, self, grid, xp=np, operated_only=None):
+    return listed(
+        lambda profile: profile.image_2d_from(
+            grid=grid, xp=xp, operated_only=operated_only
+        ),
+        light_profiles_of([self]),
+    )
+
+
+@replaces(
+    *("autogalaxy", ag.Galaxies, "image_2d_list_from"),
+    *("self", "grid", "xp", "operated_only"),
+)
+def images_of_galaxies(original, self, grid, xp=np, operated_only=None):
+    return listed(
+        lambda galaxy: galaxy.image_2d_from(
+            grid=grid, xp=xp, operated_only=operated_only
+        ),
+        self,
+    )
+
+
+@replaces(
+    *("autogalaxy", ag.lp_basis.Basis, "image_2d_from"),
+    *("self", "grid", "xp", "operated_only", "kwargs"),
+)
+def image_of_basis(original, self, grid, xp=np, operated_only=None, **kwargs):
+    profiles = nonlinear(self.light_profile_list)
+    image = Sum(profiles) if profiles else self
+    return original(image, grid=grid, xp=xp, operated_only=operated_only, **kwargs)
+
+
+def nonlinear(profiles) -> list:
+    """The light profiles whose intensities are not solved for."""
+    return [each for each in profiles if not isinstance(each, LightProfileLinear)]
+
+
+@replaces(
+    *("autogalaxy", ag.lp_basis.Basis, "image_2d_list_from"),
+    *("self", "grid", "xp", "operated_only", "kwargs"),
+)
+def images_of_basis(original, self, grid, xp=np, operated_only=None, **kwargs):
+    profiles = self.light_profile_list
+    images = iter(
+        listed(
+            lambda profile: profile.image_2d_from(
+                grid=grid, xp=xp, operated_only=operated_only, **kwargs
+            ),
+            nonlinear(profiles),
+        )
+    )
+    linear = [each for each in profiles if isinstance(each, LightProfileLinear)]
+    if not linear:
+        return list(images)
+    # The libraries have zeros for these.
+    zeros = original(
+        SimpleNamespace(light_profile_list=linear),
+        *(grid, xp, operated_only),
+        **kwargs,
+    )
+    zeros = iter(zeros)
+    return [next(zeros if isinstance(each, LightProfileLinear) else images) for each in profiles]
+
+
+@replaces(
+    "autogalaxy",
+    LightProfileLinearObjFuncList,
+    "mapping_matrix",
+    "self",
+)
+def mapping_matrix(original, self):
+    return images_from(self.light_profile_list, self.grid, self._xp).T
+
+
+def images_from(profiles, grid, xp):
+    """The images of light profiles, of shape (profiles, pixels)."""
+    return stacked(lambda p: p.image_2d_from(grid=grid, xp=xp).slim.array, profiles)
+
+
+@replaces(
+    "autogalaxy",
+    LightProfileLinearObjFuncList,
+    "operated_mapping_matrix_override",
+    "self",
+)
+def operated_mapping_matrix_override(original, self):
+    psf, profiles = self.psf, self.light_profile_list
+    if (
+        psf is None
+        or isinstance(profiles[0], LightProfileOperated)
+        or self.blurring_grid is None
+        or not is_blurred_by_fft(psf, self.settings.use_mixed_precision)
+    ):
+        return original(self)
+    images = images_from(profiles, self.grid, self._xp)
+    blurring_images = images_from(profiles, self.blurring_grid, self._xp)
+    frame = frame_from(psf, self.grid.mask)
+    return blurred_images_from(images, blurring_images, frame).T
+
+
+def is_blurred_by_fft(psf, use_mixed_precision: bool) -> bool:
+    """Whether the images of a PSF are blurred by FFTs of their own resolution."""
+    return psf.convolve_over_sample_size == 1 and psf.use_fft and not use_mixed_precision
+
+
+@replaces(
+    *("autoarray", aa.Convolver, "convolved_image_from"),
+    *("self", "image", "blurring_image", "jax_method", "use_mixed_precision"),
+    *("mask", "xp"),
+)
+def convolved_image_from(
+    original,
+    self,
+    image,
+    blurring_image,
+    jax_method="direct",
+    use_mixed_precision=False,
+    mask=None,
+    xp=np,
+):
+    if blurring_image is None or not is_blurred_by_fft(self, use_mixed_precision):
+        return original(
+            self, image, blurring_image, jax_method, use_mixed_precision, mask, xp
+        )
+    frame = frame_from(self, image.mask)
+    blurred = frame.blurred(jnp.asarray(image.array), jnp.asarray(blurring_image.array))
+    return aa.Array2D(values=blurred, mask=image.mask)
+
+
+@replaces("autoarray", OverSampler, "binned_array_2d_from", "self", "array", "xp")
+def binned_array_2d_from(original, self, array, xp=np):
+    binning = None if self.sub_is_uniform else binning_of(self)
+    if binning is None:
+        return original(self, array, xp)
+    values = binned(getattr(getattr(array, "slim", array), "array", array), binning)
+    return aa.Array2D(values=values, mask=self.mask)

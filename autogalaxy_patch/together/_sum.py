@@ -1,0 +1,107 @@
+"""What stands in for many profiles where the libraries sum over a list of them."""
+
+import autogalaxy as ag
+from autogalaxy.profiles.light.linear import LightProfileLinear
+from autogalaxy.profiles.mass.abstract.abstract import MassProfile
+
+from autofit_patch.pytree._made import holds_tracer
+from autogalaxy_patch.together._evaluate import summed
+
+try:
+    from autogalaxy.profiles.mass.abstract.deflections_memo import deflections_yx_2d_from
+except ImportError:
+
+    def deflections_yx_2d_from(profile, grid, xp):
+        return profile.deflections_yx_2d_from(grid=grid, xp=xp)
+
+
+class Sum:
+    """
+    The one member of a list that is the sum of many profiles.
+
+    It has what the libraries ask a galaxy, its list of profiles, a plane or a tracer for,
+    so that their own functions do the rest.
+
+    Parameters
+    ----------
+    profiles
+        The profiles, one at least.
+    redshift
+        The redshift of the plane that they are in.
+    """
+
+    def __init__(self, profiles, redshift=None):
+        self.profiles = profiles
+        self.redshift = redshift
+        self.members = self.profile_list = self.mass_profile_list = [self]
+
+    def __iter__(self):
+        return iter([self])
+
+    def has(self, cls) -> bool:
+        return True
+
+    def cls_list_from(self, cls, cls_filtered=None) -> list:
+        return [self]
+
+    def deflections_yx_2d_from(self, grid, xp, **kwargs):
+        # The libraries compute what is known once, while they trace.
+        known_grid = not holds_tracer(grid.array)
+        return summed(
+            lambda profile: deflections_yx_2d_from(profile, grid, xp),
+            self.profiles,
+            is_alone=lambda profile: known_grid and is_known(profile),
+        )
+
+    def convergence_2d_from(self, grid, xp, **kwargs):
+        return summed(lambda p: p.convergence_2d_from(grid=grid, xp=xp), self.profiles)
+
+    def potential_2d_from(self, grid, xp, **kwargs):
+        return summed(lambda p: p.potential_2d_from(grid=grid, xp=xp), self.profiles)
+
+    def image_2d_from(self, **kwargs):
+        return summed(lambda profile: profile.image_2d_from(**kwargs), self.profiles)
+
+    def image_2d_list_from(self, **kwargs) -> list:
+        return [self.image_2d_from(**kwargs)]
+
+    def image_2d_list_unbinned_from(self, **kwargs) -> list:
+        return [summed(lambda p: p.image_2d_unbinned_from(**kwargs), self.profiles)]
+
+
+def is_known(profile) -> bool:
+    """Whether all that the deflections of a profile need is known, but for a factor."""
+    return not any(
+        holds_tracer(value)
+        for name, value in vars(profile).items()
+        if name != "mass_to_light_ratio"
+    )
+
+
+def galaxies_in(members):
+    """The galaxies in a list of galaxies and lists of them."""
+    for member in members:
+        if isinstance(member, ag.Galaxies):
+            yield from galaxies_in(member)
+        else:
+            yield member
+
+
+def mass_profiles_of(members) -> list:
+    """The mass profiles of galaxies."""
+    return [
+        profile
+        for galaxy in galaxies_in(members)
+        for profile in galaxy.cls_list_from(cls=MassProfile)
+    ]
+
+
+def light_profiles_of(members) -> list:
+    """The light profiles of galaxies whose intensities are not solved for."""
+    return [
+        profile
+        for galaxy in galaxies_in(members)
+        for profile in galaxy.cls_list_from(
+            cls=ag.LightProfile, cls_filtered=LightProfileLinear
+        )
+    ]
