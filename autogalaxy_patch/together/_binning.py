@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from autofit_patch.pytree._beside import Beside
-from autogalaxy_patch.together._permutation import permuted
+from autogalaxy_patch.together._linear import permuted
 
 _binnings = Beside()
 

@@ -8,12 +8,11 @@ must be, and on a CPU one image is blurred after another, as one fits its cache.
 
 import functools
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.fft
 
-from autogalaxy_patch.together._permutation import permuted
+from autogalaxy_patch.together._linear import gathered, linear_map
 
 
 class Frame:
@@ -49,8 +48,10 @@ class Frame:
         places = rows * self.shape[1] + columns
         self.total = self.shape[0] * self.shape[1]
         dark = np.setdiff1d(np.arange(self.total), places)
-        #: Which pixel of (image, blurring image, darkness) is at each place.
-        self.order = np.argsort(np.concatenate([places, dark]))
+        #: Where in the frame the pixels are, those around them, and all that is dark.
+        self.places = np.concatenate([places, dark])
+        #: Which of these is at each place.
+        self.order = np.argsort(self.places)
         self.pixels = len(pixels)
         framed = np.zeros(self.shape)
         framed[: kernel.shape[0], : kernel.shape[1]] = kernel
@@ -67,41 +68,28 @@ class Frame:
             (blurring pixels,).
         """
         darkness = jnp.zeros(self.total - len(image) - len(blurring_image))
-        lit = jnp.concatenate([image, blurring_image, darkness])
-        framed = permuted(lit, self.order).reshape(self.shape)
-        spectrum = self.kernel * jnp.fft.rfft2(framed)
-        blurred = jnp.fft.irfft2(spectrum, s=self.shape).reshape(-1)
-        return permuted(blurred, np.argsort(self.order))[: self.pixels]
+        return linear_map(
+            lambda lit: self.convolved(lit, self.kernel),
+            # The transpose of a convolution is one with the reversed kernel.
+            lambda lit: self.convolved(lit, np.conj(self.kernel)),
+            jnp.concatenate([image, blurring_image, darkness]),
+        )[: self.pixels]
 
+    def convolved(self, lit, kernel: np.ndarray):
+        """
+        A convolution of the frame.
 
-def blurred_images_from(images, blurring_images, frame: Frame):
-    """
-    Images blurred by a PSF.
-
-    Parameters
-    ----------
-    images, blurring_images
-        Of shape (images, pixels) and (images, blurring pixels).
-    frame
-        Where the pixels are.
-
-    Returns
-    -------
-    Shape (images, pixels).
-    """
-    return over_images()(lambda pair: frame.blurred(*pair), (images, blurring_images))
-
-
-def over_images():
-    """
-    How a function is evaluated for many images.
-
-    One image and its spectrum fit the cache of a CPU, forty do not. A GPU is faster with
-    all of them at once: one image does not fill it.
-    """
-    if jax.default_backend() == "cpu":
-        return jax.lax.map
-    return lambda function, images: jax.vmap(function)(images)
+        Parameters
+        ----------
+        lit
+            The values of the pixels, of those around them, and of the rest of the frame.
+        kernel
+            The spectrum of the kernel.
+        """
+        framed = gathered(lit, self.order).reshape(self.shape)
+        spectrum = kernel * jnp.fft.rfft2(framed)
+        convolved = jnp.fft.irfft2(spectrum, s=self.shape)
+        return gathered(convolved.reshape(-1), self.places)
 
 
 def frame_from(convolver, mask) -> Frame:

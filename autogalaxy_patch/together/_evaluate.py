@@ -43,12 +43,24 @@ class Rows:
     @property
     def stack(self):
         """The function of every object, of shape (objects, ...)."""
-        return jax.vmap(self.row)(*self.varying) if self.row else self.values
+        return over_rows(self.row, self.varying) if self.row else self.values
 
     @property
     def total(self):
         """Their sum."""
         return self.stack.sum(axis=0)
+
+
+def over_rows(function: Callable, arrays: tuple):
+    """
+    A function of each row of some arrays.
+
+    One image, its sub-pixels and its spectrum fit the cache of a CPU, forty do not. A GPU
+    is faster with all of them at once: one image does not fill it.
+    """
+    if jax.default_backend() == "cpu":
+        return jax.lax.map(lambda row: function(*row), arrays)
+    return jax.vmap(function)(*arrays)
 
 
 def rows_from(function: Callable, group: Group) -> list[Rows]:

@@ -18,10 +18,7 @@ from autogalaxy.profiles.light.linear import (
 from autogalaxy.profiles.light.operated.abstract import LightProfileOperated
 
 from autogalaxy_patch.together._binning import binned, binning_of
-from autogalaxy_patch.together._convolution import (
-    blurred_images_from,
-    frame_from,
-)
+from autogalaxy_patch.together._convolution import frame_from
 from autogalaxy_patch.together._evaluate import listed, stacked
 from autogalaxy_patch.together._sum import Sum, light_profiles_of, mass_profiles_of
 from autogalaxy_patch.together._switch import replaces
@@ -159,12 +156,16 @@ def images_of_basis(original, self, grid, xp=np, operated_only=None, **kwargs):
     "self",
 )
 def mapping_matrix(original, self):
-    return images_from(self.light_profile_list, self.grid, self._xp).T
+    images = stacked(
+        lambda profile: image_from(profile, self.grid, self._xp),
+        self.light_profile_list,
+    )
+    return images.T
 
 
-def images_from(profiles, grid, xp):
-    """The images of light profiles, of shape (profiles, pixels)."""
-    return stacked(lambda p: p.image_2d_from(grid=grid, xp=xp).slim.array, profiles)
+def image_from(profile, grid, xp):
+    """The image of a light profile, of shape (pixels,)."""
+    return profile.image_2d_from(grid=grid, xp=xp).slim.array
 
 
 @replaces(
@@ -182,10 +183,15 @@ def operated_mapping_matrix_override(original, self):
         or not is_blurred_by_fft(psf, self.settings.use_mixed_precision)
     ):
         return original(self)
-    images = images_from(profiles, self.grid, self._xp)
-    blurring_images = images_from(profiles, self.blurring_grid, self._xp)
     frame = frame_from(psf, self.grid.mask)
-    return blurred_images_from(images, blurring_images, frame).T
+    images = stacked(
+        lambda profile: frame.blurred(
+            image_from(profile, self.grid, self._xp),
+            image_from(profile, self.blurring_grid, self._xp),
+        ),
+        profiles,
+    )
+    return images.T
 
 
 def is_blurred_by_fft(psf, use_mixed_precision: bool) -> bool:
