@@ -11,8 +11,9 @@ import autofit_patch  # noqa: F401
 from autofit_patch.libraries._hooks import when_imported
 from autofit_patch.libraries._required import relying_on
 from autofit_patch.libraries._versions import check_versions
+from autogalaxy_patch.together import evaluate_together
 
-__all__ = []
+__all__ = ["evaluate_together"]
 
 
 def _apply():

@@ -43,7 +43,9 @@ def binning_of(over_sampler) -> Binning:
         )
         sizes, counts = np.unique(totals, return_counts=True)
         blocks = tuple(zip(counts.tolist(), sizes.tolist(), strict=True))
-        binning = Binning(sub_pixels, blocks, np.argsort(order))
+        binning = Binning(
+            sub_pixels.astype(np.int32), blocks, np.argsort(order).astype(np.int32)
+        )
         _binnings.set(over_sampler, binning)
     return binning
 

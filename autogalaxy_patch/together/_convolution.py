@@ -6,8 +6,6 @@ images move to and from the frame of the FFT by gathers, the frame is no larger 
 must be, and on a CPU one image is blurred after another, as one fits its cache.
 """
 
-import functools
-
 import jax.numpy as jnp
 import numpy as np
 import scipy.fft
@@ -41,17 +39,16 @@ class Frame:
         first = np.minimum(lit.min(axis=0), pixels.min(axis=0) - before)
         last = np.maximum(lit.max(axis=0), pixels.max(axis=0) + centre)
         self.shape = tuple(
-            scipy.fft.next_fast_len(int(length), real=True)
-            for length in last - first + 1
+            scipy.fft.next_fast_len(int(length), real=True) for length in last - first + 1
         )
         rows, columns = (lit - first).T
         places = rows * self.shape[1] + columns
         self.total = self.shape[0] * self.shape[1]
         dark = np.setdiff1d(np.arange(self.total), places)
         #: Where in the frame the pixels are, those around them, and all that is dark.
-        self.places = np.concatenate([places, dark])
+        self.places = np.concatenate([places, dark]).astype(np.int32)
         #: Which of these is at each place.
-        self.order = np.argsort(self.places)
+        self.order = np.argsort(self.places).astype(np.int32)
         self.pixels = len(pixels)
         framed = np.zeros(self.shape)
         framed[: kernel.shape[0], : kernel.shape[1]] = kernel

@@ -48,19 +48,42 @@ class Rows:
     @property
     def total(self):
         """Their sum."""
-        return self.stack.sum(axis=0)
+        if self.row:
+            return sum_over_rows(self.row, self.varying)
+        return self.values.sum(axis=0)
+
+
+def one_after_another() -> bool:
+    """
+    Whether rows are evaluated one after another, and once more for a derivative.
+
+    One image, its sub-pixels and its spectrum fit the cache of a CPU, those of forty
+    profiles do not: it is faster to compute them again than to keep them. A GPU is
+    faster with all rows at once: one image does not fill it.
+    """
+    return jax.default_backend() == "cpu"
 
 
 def over_rows(function: Callable, arrays: tuple):
-    """
-    A function of each row of some arrays.
-
-    One image, its sub-pixels and its spectrum fit the cache of a CPU, forty do not. A GPU
-    is faster with all of them at once: one image does not fill it.
-    """
-    if jax.default_backend() == "cpu":
-        return jax.lax.map(lambda row: function(*row), arrays)
+    """A function of each row of some arrays, of shape (rows, ...)."""
+    if one_after_another():
+        again = jax.checkpoint(function)
+        return jax.lax.map(lambda row: again(*row), arrays)
     return jax.vmap(function)(*arrays)
+
+
+def sum_over_rows(function: Callable, arrays: tuple):
+    """The sum of a function over the rows of some arrays."""
+    if not one_after_another():
+        return jax.vmap(function)(*arrays).sum(axis=0)
+    again = jax.checkpoint(function)
+    like = jax.eval_shape(function, *(array[0] for array in arrays))
+    total, _ = jax.lax.scan(
+        lambda total, row: (total + again(*row), None),
+        jnp.zeros(like.shape, like.dtype),
+        arrays,
+    )
+    return total
 
 
 def rows_from(function: Callable, group: Group) -> list[Rows]:
@@ -148,5 +171,7 @@ def listed(function: Callable, objects) -> list:
 def summed(function: Callable, objects, is_alone=None):
     """The sum of the function over the objects, as the libraries return it for one."""
     parts = evaluate(function, objects, is_alone)
-    total = sum(part.total for part in parts[1:]) + parts[0].total
-    return with_array(parts[0].like, total)
+    total = sum(part.total for part in parts)
+    # One that has nothing to add may return bare zeros.
+    likes = [part.like for part in parts if hasattr(part.like, "with_new_array")]
+    return with_array(likes[0] if likes else None, total)

@@ -43,7 +43,7 @@ def permuted(values, order: np.ndarray):
     order
         A permutation of ``range(n)``.
     """
-    inverse = np.argsort(order)
+    inverse = np.argsort(order).astype(order.dtype)
     return linear_map(
         lambda values: gathered(values, order),
         lambda values: gathered(values, inverse),

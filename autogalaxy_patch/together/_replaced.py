@@ -50,9 +50,7 @@ for _name in QUANTITIES:
         replaces("autogalaxy", _owner, _name, "self", "grid", "xp", "kwargs")(_function)
 
 
-@replaces(
-    "autogalaxy", ag.Galaxy, "image_2d_from", "self", "grid", "xp", "operated_only"
-)
+@replaces("autogalaxy", ag.Galaxy, "image_2d_from", "self", "grid", "xp", "operated_only")
 def image_of_galaxy(original, self, grid, xp=np, operated_only=None):
     profiles = light_profiles_of([self])
     image = Sum(profiles) if profiles else self
@@ -146,7 +144,10 @@ def images_of_basis(original, self, grid, xp=np, operated_only=None, **kwargs):
         **kwargs,
     )
     zeros = iter(zeros)
-    return [next(zeros if isinstance(each, LightProfileLinear) else images) for each in profiles]
+    return [
+        next(zeros if isinstance(each, LightProfileLinear) else images)
+        for each in profiles
+    ]
 
 
 @replaces(

@@ -94,7 +94,7 @@ def function_of(found) -> Callable:
 
 
 def dispatched(original: Callable, function: Callable) -> Callable:
-    """The libraries' own function, or the other one if profiles are evaluated together."""
+    """The libraries' own function, or the other while profiles are evaluated together."""
     names = list(inspect.signature(original).parameters)
     place = names.index("xp") if "xp" in names else None
 

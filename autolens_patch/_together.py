@@ -1,0 +1,66 @@
+"""
+Which functions of PyAutoLens are replaced, under JAX and as long as profiles are
+evaluated together (:func:`autogalaxy_patch.evaluate_together`).
+"""
+
+import copy
+
+import autogalaxy as ag
+import autolens as al
+import numpy as np
+from autolens.lens import tracer_util
+
+from autogalaxy_patch.together._sum import Sum, mass_profiles_of
+from autogalaxy_patch.together._switch import replaces
+
+
+@replaces(
+    *("autolens", tracer_util, "traced_grid_2d_list_from"),
+    *("planes", "grid", "cosmology", "plane_index_limit", "xp"),
+)
+def traced_grid_2d_list_from(
+    original, planes, grid, cosmology=None, plane_index_limit=None, xp=np
+):
+    return original(
+        [plane_from(galaxies) for galaxies in planes],
+        grid=grid,
+        cosmology=cosmology,
+        plane_index_limit=plane_index_limit,
+        xp=xp,
+    )
+
+
+def plane_from(galaxies) -> list:
+    """The galaxies of a plane as one galaxy, which has the sum of their deflections."""
+    return [ag.Galaxies(galaxies)] if len(galaxies) > 1 else galaxies
+
+
+def mass_of_tracer(original, self, grid, xp=np):
+    profiles = mass_profiles_of(self.members)
+    return original(Sum(profiles) if profiles else self, grid=grid, xp=xp)
+
+
+for _name in (
+    "deflections_of_planes_summed_from",
+    "convergence_2d_from",
+    "potential_2d_from",
+):
+    replaces("autolens", al.Tracer, _name, "self", "grid", "xp")(mass_of_tracer)
+
+
+class TracerOfPlanes(al.Tracer):
+    """A tracer which has the galaxies of each plane as one galaxy."""
+
+    @property
+    def planes(self) -> list:
+        return [plane_from(galaxies) for galaxies in super().planes]
+
+
+@replaces(
+    *("autolens", al.Tracer, "image_2d_list_from"),
+    *("self", "grid", "xp", "operated_only"),
+)
+def images_of_planes(original, self, grid, xp=np, operated_only=None):
+    tracer = copy.copy(self)
+    tracer.__class__ = TracerOfPlanes
+    return original(tracer, grid=grid, xp=xp, operated_only=operated_only)
