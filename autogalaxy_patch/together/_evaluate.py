@@ -123,9 +123,13 @@ def array_of(result):
 
 def with_array(result, array):
     """What a function of the libraries returned, with other numbers."""
-    if hasattr(result, "with_new_array"):
-        return result.with_new_array(array)
-    return array
+    if not hasattr(result, "with_new_array"):
+        return array
+    # Its own ``with_new_array`` copies the numbers that it has, which is too late for
+    # those of a trace that has ended.
+    new = object.__new__(type(result))
+    vars(new).update(vars(result), _array=array)
+    return new
 
 
 def evaluate(function: Callable, objects, is_alone=None) -> list[Rows]:
