@@ -12,7 +12,6 @@ import pytest
 from catalogue import GRID, classes, data_grid, made_by_hand, methods_of, model_from
 
 import autolens_patch
-from autogalaxy_patch.together import _evaluate
 
 QUANTITIES = (
     *("image_2d_from", "deflections_yx_2d_from"),

@@ -1,0 +1,236 @@
+"""
+What evaluating profiles together gains, as ratios measured in one run.
+
+    python benchmarks/together.py
+    python benchmarks/together.py --quick
+
+Every ratio is one of times, or of medians of calls made in turn, in one process. The bars
+are those that the project set itself; the command exits with 1 if one is missed.
+"""
+
+import argparse
+import json
+import sys
+import time
+
+from measuring import PROJECT, in_process, likelihood_and_instances, medians_in_turn
+
+
+def compiled(function, on: bool, argument) -> dict:
+    """A function compiled together or one by one, and the seconds that it took."""
+    import jax
+
+    import autolens_patch
+
+    with autolens_patch.evaluate_together(on):
+        start = time.perf_counter()
+        lowered = jax.jit(function).lower(argument)
+        between = time.perf_counter()
+        program = lowered.compile()
+        end = time.perf_counter()
+    return {
+        "call": lambda: jax.block_until_ready(program(argument)),
+        "lower": between - start,
+        "compile": end - between,
+        "memory": program.memory_analysis().temp_size_in_bytes,
+    }
+
+
+def likelihood_from(gaussians: int, sub_size: int | None = None):
+    """The likelihood of hst imaging, perhaps over-sampled everywhere; an instance."""
+    import autolens as al
+    import jax
+    import numpy as np
+
+    from jax_profiling.dataset import imaging_from
+    from jax_profiling.instruments import INSTRUMENTS
+    from jax_profiling.model import mge_model_from, vectors_near_truth_from
+
+    jax.config.update("jax_enable_compilation_cache", False)
+    dataset = imaging_from(INSTRUMENTS["hst"], PROJECT / "jax_profiling/dataset/imaging")
+    if sub_size:
+        dataset = dataset.apply_over_sampling(over_sample_size_lp=sub_size)
+    model = mge_model_from(total_gaussians=gaussians)
+    (vector,) = vectors_near_truth_from(model, 1)
+    analysis = al.AnalysisImaging(dataset=dataset, use_jax=True)
+    # What the libraries compute while they trace is made before anything is timed.
+    instance = model.instance_from_vector(np.array(vector))
+    jax.eval_shape(analysis.log_likelihood_function, instance)
+    return analysis.log_likelihood_function, instance
+
+
+def both_ways(calls: int, gaussians: int = 20, sub_size: int | None = None) -> dict:
+    """Ratios of a likelihood and of its value and gradient, together to one by one."""
+    import jax
+    import numpy as np
+
+    likelihood, instance = likelihood_from(gaussians, sub_size)
+    functions = {
+        "likelihood": lambda instance: likelihood(instance),
+        "gradient": jax.value_and_grad(lambda instance: likelihood(instance)),
+    }
+    programs = {
+        (name, on): compiled(function, on, instance)
+        for name, function in functions.items()
+        for on in (False, True)
+    }
+    calls_of = {key: program["call"] for key, program in programs.items()}
+    results = {key: np.array(jax.tree.leaves(call())) for key, call in calls_of.items()}
+    medians = medians_in_turn(calls_of, calls)
+    ratios = {
+        "gradient / likelihood": medians["gradient", True] / medians["likelihood", True]
+    }
+    for name in functions:
+        plain, together = programs[name, False], programs[name, True]
+        for what in ("lower", "compile", "memory"):
+            ratios[f"{name} {what}"] = together[what] / plain[what]
+        ratios[f"{name} steady"] = medians[name, True] / medians[name, False]
+        difference = results[name, True] / results[name, False] - 1.0
+        ratios[f"{name} difference"] = float(np.abs(difference).max())
+    return ratios
+
+
+def growth_of_mge() -> float:
+    """Seconds to lower and compile the gradient of 60+60 Gaussians, to those of 20+20."""
+    import jax
+
+    seconds = {}
+    for gaussians in (20, 60):
+        likelihood, instance = likelihood_from(gaussians)
+        program = compiled(jax.value_and_grad(likelihood), True, instance)
+        seconds[gaussians] = program["lower"] + program["compile"]
+    return seconds[60] / seconds[20]
+
+
+def deflections_of_cluster(galaxies: int):
+    """The deflections of a cluster on 100 x 100 pixels, weighted; an instance."""
+    import autolens as al
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    import autolens_patch  # noqa: F401
+    from jax_profiling.cluster import cluster_model_from
+
+    jax.config.update("jax_enable_compilation_cache", False)
+    grid = al.Grid2D.uniform(shape_native=(100, 100), pixel_scales=0.3)
+    weights = np.random.default_rng(1).normal(size=(10_000, 2))
+
+    def deflections(instance):
+        tracer = al.Tracer(galaxies=list(instance.galaxies))
+        return (tracer.deflections_yx_2d_from(grid=grid, xp=jnp).array * weights).sum()
+
+    return deflections, cluster_model_from(galaxies).instance_from_prior_medians()
+
+
+def growth_of_cluster() -> float:
+    """Seconds to lower and compile the deflections of 100 galaxies, to those of 10."""
+    seconds = {}
+    compiled(*of_cluster(10))
+    for galaxies in (10, 100):
+        program = compiled(*of_cluster(galaxies))
+        seconds[galaxies] = program["lower"] + program["compile"]
+    return seconds[100] / seconds[10]
+
+
+def of_cluster(galaxies: int) -> tuple:
+    deflections, instance = deflections_of_cluster(galaxies)
+    return deflections, True, instance
+
+
+def gradient_of_cluster(calls: int) -> float:
+    """The time of the gradient of 100 galaxies, together to one by one."""
+    import jax
+
+    deflections, instance = deflections_of_cluster(100)
+    gradient = jax.value_and_grad(deflections)
+    calls_of = {on: compiled(gradient, on, instance)["call"] for on in (False, True)}
+    for call in calls_of.values():
+        call()
+    medians = medians_in_turn(calls_of, calls)
+    return medians[True] / medians[False]
+
+
+def batches(calls: int, total: int = 64) -> dict:
+    """Times of a batch of likelihoods, by each of the ways to evaluate it."""
+    import jax
+    import numpy as np
+
+    import autolens_patch
+    from autofit_patch import batch
+
+    likelihood, instances = likelihood_and_instances(total)
+    members = batch.unstack(instances)
+    functions = {}
+    for on in (False, True):
+        with autolens_patch.evaluate_together(on):
+            mapped = batch.map(lambda instance: likelihood(instance))
+            for _ in range(6):
+                mapped(instances)  # until the width is found
+        functions[f"map {on}"] = lambda mapped=mapped: mapped(instances)
+    with autolens_patch.evaluate_together():
+        single = jax.jit(likelihood).lower(members[0]).compile()
+        vmapped = jax.jit(jax.vmap(likelihood)).lower(instances).compile()
+    functions["loop"] = lambda: [float(single(member)) for member in members]
+    functions["vmap"] = lambda: np.asarray(vmapped(instances))
+    medians_in_turn(functions, 1)
+    return medians_in_turn(functions, calls)
+
+
+def rows(calls: int, quick: bool):
+    """The name, the value and the bar of each figure."""
+    hst = in_process(__file__, f"both_ways({calls})")
+    bars = {
+        **{"likelihood lower": 0.25, "likelihood compile": 0.5},
+        **{"likelihood steady": 0.8, "gradient lower": 0.25, "gradient compile": 0.3},
+        **{"gradient steady": 0.65, "gradient / likelihood": 3.0},
+        **{"likelihood memory": 1.0, "gradient memory": 1.0},
+        **{"likelihood difference": 1e-12, "gradient difference": 1e-10},
+    }
+    for name, bar in bars.items():
+        yield f"hst 20+20, {name}", hst[name], bar
+    yield (
+        "100 cluster galaxies, gradient of deflections",
+        in_process(__file__, f"gradient_of_cluster({calls})"),
+        1.0,
+    )
+    yield (
+        "cluster of 100 / of 10, lower and compile",
+        in_process(__file__, "growth_of_cluster()"),
+        2.0,
+    )
+    if quick:
+        return
+    fine = in_process(__file__, f"both_ways({calls}, sub_size=4)")
+    yield "over-sampled 4 x 4, likelihood", fine["likelihood steady"], 0.3
+    yield "over-sampled 4 x 4, value and gradient", fine["gradient steady"], 0.4
+    growth = in_process(__file__, "growth_of_mge()")
+    yield "60+60 / 20+20, lower and compile of the gradient", growth, 1.2
+    times = in_process(__file__, f"batches({calls})")
+    yield "batch.map, together / one by one", times["map True"] / times["map False"], 0.85
+    yield "batch.map / loop of jit, both together", times["map True"] / times["loop"], 0.7
+    yield "batch.map / jit(vmap), both together", times["map True"] / times["vmap"], 0.55
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--calls", type=int, default=15, help="calls a median is of")
+    parser.add_argument("--quick", action="store_true", help="only the first figures")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        print(json.dumps(eval(options.child)))
+        return
+    missed = 0
+    print(f"{'figure, together / one by one unless said':52} {'measured':>10} {'bar':>9}")
+    for name, value, bar in rows(options.calls, options.quick):
+        missed += value > bar
+        met = "" if value <= bar else "  missed"
+        print(f"{name:52} {value:>10.3g} {f'<= {bar:g}':>9}{met}", flush=True)
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    main()
