@@ -38,6 +38,8 @@ def compiled(function, on: bool, argument) -> dict:
 
 def likelihood_from(gaussians: int, sub_size: int | None = None):
     """The likelihood of hst imaging, perhaps over-sampled everywhere; an instance."""
+    import autolens_patch  # noqa: F401, I001
+
     import autolens as al
     import jax
     import numpy as np
@@ -104,12 +106,13 @@ def growth_of_mge() -> float:
 
 def deflections_of_cluster(galaxies: int):
     """The deflections of a cluster on 100 x 100 pixels, weighted; an instance."""
+    import autolens_patch  # noqa: F401, I001
+
     import autolens as al
     import jax
     import jax.numpy as jnp
     import numpy as np
 
-    import autolens_patch  # noqa: F401
     from jax_profiling.cluster import cluster_model_from
 
     jax.config.update("jax_enable_compilation_cache", False)
