@@ -38,7 +38,7 @@ def compiled(function, on: bool, argument) -> dict:
 
 def likelihood_from(gaussians: int, sub_size: int | None = None):
     """The likelihood of hst imaging, perhaps over-sampled everywhere; an instance."""
-    import autolens_patch  # noqa: F401, I001
+    import autolens_patch  # noqa: I001
 
     import autolens as al
     import jax
@@ -57,7 +57,9 @@ def likelihood_from(gaussians: int, sub_size: int | None = None):
     analysis = al.AnalysisImaging(dataset=dataset, use_jax=True)
     # What the libraries compute while they trace is made before anything is timed.
     instance = model.instance_from_vector(np.array(vector))
-    jax.eval_shape(analysis.log_likelihood_function, instance)
+    for on in (False, True):
+        with autolens_patch.evaluate_together(on):
+            jax.eval_shape(lambda each: analysis.log_likelihood_function(each), instance)
     return analysis.log_likelihood_function, instance
 
 

@@ -53,9 +53,13 @@ class Rows:
         return self.values.sum(axis=0)
 
 
+#: How many images a CPU makes at once.
+AT_ONCE = 2
+
+
 def one_after_another() -> bool:
     """
-    Whether rows are evaluated one after another, and once more for a derivative.
+    Whether rows are evaluated in turn, few at once, and once more for a derivative.
 
     One image, its sub-pixels and its spectrum fit the cache of a CPU, those of forty
     profiles do not: it is faster to compute them again than to keep them. A GPU is
@@ -68,7 +72,7 @@ def over_rows(function: Callable, arrays: tuple):
     """A function of each row of some arrays, of shape (rows, ...)."""
     if one_after_another():
         again = jax.checkpoint(function)
-        return jax.lax.map(lambda row: again(*row), arrays)
+        return jax.lax.map(lambda row: again(*row), arrays, batch_size=AT_ONCE)
     return jax.vmap(function)(*arrays)
 
 
