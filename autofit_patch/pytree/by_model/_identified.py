@@ -2,9 +2,7 @@
 The structure of one instance whose objects are told from others by tokens.
 """
 
-import weakref
-
-from autofit_patch.pytree.by_model._reading import identities_of, set_identities
+from autofit_patch.pytree.by_model._reading import set_identities
 
 
 class IdentifiedStructure:
@@ -18,29 +16,15 @@ class IdentifiedStructure:
     ----------
     structure
         The structure of all instances of the model.
-    instance
-        The instance. It is not kept.
+    identities
+        What each object is told from others by, in the order of the layout.
     """
 
-    __slots__ = ("structure", "_instance", "_identities")
+    __slots__ = ("structure", "identities")
 
-    def __init__(self, structure, instance):
+    def __init__(self, structure, identities: list):
         self.structure = structure
-        self._instance = weakref.ref(instance)
-        self._identities = None
-
-    @property
-    def identities(self) -> list:
-        """
-        What each object is told from others by, in the order of the layout; nothing if
-        nobody asked before the instance died. Most structures are never asked.
-        """
-        if self._identities is None:
-            instance = self._instance()
-            self._identities = (
-                [] if instance is None else identities_of(self.structure.layout, instance)
-            )
-        return self._identities
+        self.identities = identities
 
     def __eq__(self, other):
         if isinstance(other, IdentifiedStructure):
@@ -67,6 +51,5 @@ class IdentifiedStructure:
     def instance_from(self, leaves):
         """The instance with the given leaves (JAX calls this to unflatten)."""
         instance = self.structure.instance_from(leaves)
-        if self.identities:
-            set_identities(self.structure.layout, instance, [*self.identities])
+        set_identities(self.structure.layout, instance, iter(self.identities))
         return instance
