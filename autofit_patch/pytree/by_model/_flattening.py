@@ -54,7 +54,7 @@ def flattened_as_point(instance, origin: Origin):
         require_edited(instance, origin)
         return None
     structure = origin.state.structure
-    if identities:
+    if structure.layout.has_identity:
         structure = IdentifiedStructure(structure, identities)
     origin.remember(instance, leaves, structure)
     return leaves, structure

@@ -54,29 +54,32 @@ def read(
     """
     if type(obj) is not layout.cls:
         return EDITED
+    # Done at every call for every object: what is cheap and mostly true comes first.
     result = None
     attributes = layout.attributes_of(obj)
-    if identities is not None and layout.identity_names:
-        identities += map(attributes.get, layout.identity_names)
+    if identities is not None:
+        for name in layout.identity_names:
+            identities.append(attributes.get(name))
     for name, index in layout.scalars:
         held = attributes.get(name, MISSING)
         if held is MISSING:
             held = attribute_from(obj, name)
         if leaves[index] is UNREAD and held is not MISSING:
             leaves[index] = held
-        elif not same_number(held, leaves[index]):
+        elif held is not leaves[index] and not same_number(held, leaves[index]):
             return EDITED
     for name, cls, shape, free, fixed in layout.arrays:
         held = attributes.get(name, MISSING)
         if held is MISSING:
             held = attribute_from(obj, name)
-        if not has_entries(held, cls, shape):
+        is_tuple = type(held) is tuple is cls and len(held) == shape[0]
+        if not is_tuple and not has_entries(held, cls, shape):
             return EDITED
         for position, index in free:
             entry = held[position]
             if leaves[index] is UNREAD:
                 leaves[index] = entry
-            elif not same_number(entry, leaves[index]):
+            elif entry is not leaves[index] and not same_number(entry, leaves[index]):
                 return EDITED
         for position, value in fixed:
             if not same_number(held[position], value):

@@ -286,6 +286,7 @@ def default_from(model, name: str):
         cls = model.object_for_path(path).cls
         default = inspect.signature(cls).parameters[argument].default
     except Exception:
+        # It goes into advice only: a path that leads to no class has no default.
         return None
     return default if isinstance(default, (int, float)) else None
 
