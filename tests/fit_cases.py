@@ -141,7 +141,7 @@ def galaxy_model_from(**components) -> af.Collection:
 
 
 def offset_sky() -> af.Model:
-    """A sky of free brightness, and an image whose pixels are not where they should be."""
+    """A sky of free brightness, and an image that is not where it should be."""
     model = af.Model(al.DatasetModel)
     model.grid_offset.grid_offset_0 = af.UniformPrior(-1.0, 1.0)
     model.grid_offset.grid_offset_1 = af.UniformPrior(-1.0, 1.0)
