@@ -30,36 +30,7 @@ TRACED_CLASSES.add(TracedFlatLambdaCDM)
 
 
 def trace_cosmology(tracer: al.Tracer) -> al.Tracer:
-    """
-    Make the numbers of a tracer's cosmology leaves of the tracer.
-
-    What depends on the cosmology (time delays, images of more than two planes) can then
-    be differentiated by ``H0``, ``Om0``, ``Tcmb0``, ``m_nu`` and ``Ob0``; ``Neff`` stays
-    structure, because the number of neutrino species is made an integer from it.
-
-    Parameters
-    ----------
-    tracer
-        A tracer whose cosmology is a ``FlatLambdaCDM`` (``Planck15``, the default, is).
-
-    Returns
-    -------
-    A tracer of the same galaxies with an equal cosmology, a :class:`TracedFlatLambdaCDM`.
-    The tracer that was passed is left as it is.
-
-    Raises
-    ------
-    TypeError
-        If it is no tracer, or if its cosmology is not a ``FlatLambdaCDM``.
-    ValueError
-        If the cosmology has an attribute that is not made from the arguments of
-        ``FlatLambdaCDM``, which would be lost.
-
-    Examples
-    --------
-    >>> tracer = autolens_patch.trace_cosmology(tracer)
-    >>> jax.grad(time_delay)(tracer).cosmology.H0
-    """
+    """See :func:`autolens_patch.trace_cosmology`."""
     if not isinstance(tracer, al.Tracer):
         raise TypeError(
             f"trace_cosmology expected a Tracer, and was given a {type(tracer).__name__}"

@@ -10,8 +10,9 @@ quartile above over the third below, to the third above over the first below. A 
 leaves the noise when 1 lies outside of its spread.
 
 That is the noise within a run. What differs between two whole runs, like another load on
-the machine, is not in it; pytree / flat is mostly free of that, since a run measures the
-two in turn: it is the median of the ratios of samples that were taken side by side.
+the machine, is not in it; pytree / flat and together / pytree are mostly free of that,
+since a run measures these in turn: they are the medians of the ratios of samples that
+were taken side by side.
 """
 
 import argparse
@@ -26,7 +27,6 @@ from matplotlib.ticker import NullLocator, StrMethodFormatter
 from jax_profiling.comparison import (
     FEWEST_SAMPLES,
     JUDGED,
-    RATIO,
     Measured,
     Row,
     comparison_from,
@@ -34,14 +34,22 @@ from jax_profiling.comparison import (
     results_in,
 )
 from jax_profiling.timing import TIMINGS
+from jax_profiling.ways import RATIO, RATIOS, TOGETHER
 
-MARKERS = {"pytree": "o", "flat": "s", RATIO: "D", "arrays": "^"}
+MARKERS = {
+    "pytree": "o",
+    "flat": "s",
+    RATIO: "D",
+    "together": "v",
+    TOGETHER: "P",
+    "arrays": "^",
+}
 TICKS = (1.02, 1.05, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 
 
 def table_from(rows: list[Row], timings: Sequence[str]) -> str:
     """
-    The ratios as text: a line for each step and way, then pytree / flat in both runs.
+    The ratios as text: a line for each step and way, then those of two ways in both runs.
 
     Parameters
     ----------
@@ -59,17 +67,18 @@ def table_from(rows: list[Row], timings: Sequence[str]) -> str:
     cells = {(row.step, row.way, row.timing): cell(row) for row in rows}
     shown = [name for name in TIMINGS if any(row.timing == name for row in rows)]
     table = [["step", "way", *map(_words, shown)]]
-    for step, way in dict.fromkeys((r.step, r.way) for r in rows if r.way != RATIO):
+    for step, way in dict.fromkeys((r.step, r.way) for r in rows if r.way not in RATIOS):
         table.append([step, way, *(cells.get((step, way, name), "") for name in shown)])
 
-    ratios = [[RATIO, "timing", "base", "other", "other / base"]]
-    for row in rows:
-        if row.way == RATIO:
+    parts = [table]
+    for ratio in RATIOS:
+        parts.append([[ratio, "timing", "base", "other", "other / base"]])
+        for row in (row for row in rows if row.way == ratio):
             runs = [str(row.base), str(row.other)]
-            ratios.append([row.step, _words(row.timing), *runs, cell(row)])
+            parts[-1].append([row.step, _words(row.timing), *runs, cell(row)])
 
     lines = []
-    for cells_of_lines in (part for part in (table, ratios) if len(part) > 1):
+    for cells_of_lines in (part for part in parts if len(part) > 1):
         widths = [max(map(len, column)) for column in zip(*cells_of_lines, strict=True)]
         lines += ["  ".join(map(str.ljust, line, widths)) for line in cells_of_lines]
         lines.append("")
@@ -299,7 +308,7 @@ def main(arguments: list[str] | None = None) -> int:
     judged = " or ".join(map(_words, options.timings))
     print(
         "Ratios other / base of the medians, with the spread of the quartiles; "
-        f"{RATIO} in a run: the median of pairs.\n"
+        f"{' and '.join(RATIOS)} in a run: the median of pairs.\n"
         "*: left the noise.\n"
         f"~: not judged: fewer than {FEWEST_SAMPLES} samples in a run, or not {judged}."
     )

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jax_profiling.timing import TIMINGS
+from jax_profiling.ways import RATIOS, WAYS
 
-WAYS = ("pytree", "flat", "arrays")
-RATIO = "pytree / flat"
 # The first call is one call per compilation, and starts with cold caches.
 JUDGED = ("lower", "compile", "steady_state")
 
@@ -69,7 +68,7 @@ class Row:
     Attributes
     ----------
     step, way, timing
-        The names; the way is one of `WAYS` or `RATIO`, the timing one of `TIMINGS`.
+        The names; the way is one of `WAYS` or `RATIOS`, the timing one of `TIMINGS`.
     base, other
         What the two runs measured.
     """
@@ -120,8 +119,8 @@ def results_in(path: Path) -> dict:
 
 def measured_from(step: dict) -> dict[tuple[str, str], Measured]:
     """
-    The measurements of one step of a JSON by way and timing, with the ratio of pytree
-    and flat as a way of its own.
+    The measurements of one step of a JSON by way and timing, with the ratios of two ways
+    (`RATIOS`) as ways of their own.
     """
     measured = {}
     for way in WAYS:
@@ -130,18 +129,19 @@ def measured_from(step: dict) -> dict[tuple[str, str], Measured]:
                 measured[way, timing] = Measured(
                     entry["median"], *entry["quartiles"], entry["samples"]
                 )
-    for timing in TIMINGS:
-        pair = measured.get(("pytree", timing)), measured.get(("flat", timing))
-        if all(pair):
-            # The run took the samples in turn, and knows the ratio of each pair. Of few
-            # pairs, the median may lie outside of what the quartiles allow.
-            ratio, spread = step["ratios"][timing], pair[0] / pair[1]
-            measured[RATIO, timing] = Measured(
-                ratio,
-                min(ratio, spread.lowest),
-                max(ratio, spread.highest),
-                spread.samples,
-            )
+    for name, (first, second, key) in RATIOS.items():
+        for timing in TIMINGS:
+            pair = measured.get((first, timing)), measured.get((second, timing))
+            if all(pair):
+                # The run took the samples in turn, and knows the ratio of each pair. Of
+                # few pairs, the median may lie outside of what the quartiles allow.
+                ratio, spread = step[key][timing], pair[0] / pair[1]
+                measured[name, timing] = Measured(
+                    ratio,
+                    min(ratio, spread.lowest),
+                    max(ratio, spread.highest),
+                    spread.samples,
+                )
     return measured
 
 

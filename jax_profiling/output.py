@@ -16,11 +16,11 @@ from matplotlib.figure import Figure
 from jax_profiling.compare import table_from
 from jax_profiling.comparison import (
     JUDGED,
-    RATIO,
     comparison_from,
     differences_from,
 )
 from jax_profiling.timing import TIMINGS, Profile, Timing
+from jax_profiling.ways import COLOURS, LABELS, RATIOS
 
 LIBRARIES = (
     "jax",
@@ -39,13 +39,6 @@ HEADINGS = {
     "first_call": "first call",
     "steady_state": "steady state",
 }
-
-LABELS = {
-    "pytree": "pytree (a ModelInstance)",
-    "flat": "flat (a vector)",
-    "arrays": "arrays (no parameters)",
-}
-COLOURS = {"pytree": "#2a6f97", "flat": "#e07a3f", "arrays": "#8d99ae"}
 
 
 def environment_from() -> dict:
@@ -97,7 +90,7 @@ def results_from(
         "steps": {
             profile.name: {
                 **{way: _entry_from(t) for way, t in profile.timings.items()},
-                **({"ratios": profile.ratios()} if profile.ratios() else {}),
+                **{key: ratios for _, key, ratios in _ratios_of(profile)},
             }
             for profile in profiles
         },
@@ -126,7 +119,7 @@ def summary_from(
     """
     width = 2 + max(len(profile.name) for profile in profiles)
     lines = [
-        f"{'step':<{width}}{'way':<8}{'lower':>10}{'compile':>10}{'first call':>12}"
+        f"{'step':<{width}}{'way':<9}{'lower':>10}{'compile':>10}{'first call':>12}"
         f"{'steady state':>14}  {'(quartiles)':<20}{'memory':>10}{'traces':>8}"
     ]
     for profile in profiles:
@@ -135,7 +128,7 @@ def summary_from(
             lower, upper = timing.quartiles("steady_state")
             spread = f"({time_from(lower)} - {time_from(upper)})"
             lines.append(
-                f"{name:<{width}}{way:<8}"
+                f"{name:<{width}}{way:<9}"
                 f"{time_from(timing.median('lower')):>10}"
                 f"{time_from(timing.median('compile')):>10}"
                 f"{time_from(timing.median('first_call')):>12}"
@@ -143,15 +136,16 @@ def summary_from(
                 f"{sum(timing.memory.values()) / 2**20:>7.1f} MB{timing.traces:>8}"
             )
             name = ""
-        if ratios := profile.ratios():
-            lines.append(
-                f"{'':<{width}}{'ratio':<8}{ratios['lower']:>10.3f}"
-                f"{ratios['compile']:>10.3f}{ratios['first_call']:>12.3f}"
-                f"{ratios['steady_state']:>14.3f}"
-            )
+        lines += [
+            f"{title:>{width + 9}}{ratios['lower']:>10.3f}"
+            f"{ratios['compile']:>10.3f}{ratios['first_call']:>12.3f}"
+            f"{ratios['steady_state']:>14.3f}"
+            for title, _, ratios in _ratios_of(profile)
+        ]
     lines.append(
-        "Medians. ratio: pytree / flat, of samples taken side by side; memory: "
-        "arguments, outputs and temporaries; traces: over all calls."
+        "Medians; ratios are of samples taken side by side. together: profiles of one "
+        "kind are evaluated together; memory: arguments, outputs and temporaries; "
+        "traces: over all calls."
     )
     headings = {
         "stages": "the likelihood, by the stages of JAX",
@@ -197,7 +191,7 @@ def write_from(
         print(f"Since {earlier['date']}:")
         print("\n".join(differences_from(earlier, results)))
         changes = comparison_from(earlier, results)
-        print(table_from([row for row in changes if row.way == RATIO], JUDGED))
+        print(table_from([row for row in changes if row.way in RATIOS], JUDGED))
 
     json_path.write_text(json.dumps(results, indent=2) + "\n")
     title = f"{name}, {instrument}, {results['environment']['device']}"
@@ -246,6 +240,15 @@ def figure_from(profiles: list[Profile], title: str) -> Figure:
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(ways))
     return figure
+
+
+def _ratios_of(profile: Profile) -> list[tuple[str, str, dict]]:
+    """The ratios of the ways of a step, each with its title and its key in a JSON."""
+    ratios = [
+        (title, key, profile.ratios(first, second))
+        for title, (first, second, key) in RATIOS.items()
+    ]
+    return [each for each in ratios if each[-1]]
 
 
 def _entry_from(timing: Timing) -> dict:

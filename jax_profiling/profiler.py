@@ -2,9 +2,9 @@
 Profiling a likelihood: its steps, then the whole of it, checked against NumPy.
 
 The scripts say what is fitted and what the steps are. What happens to every one of them
-is here: the step is timed with a `ModelInstance` and with a flat vector in turn, both
-results are compared with NumPy's, and at the end the likelihood is evaluated for twenty
-instances in every way there is.
+is here: the step is timed with a `ModelInstance`, with a flat vector and with profiles
+that are evaluated together, in turn, all results are compared with NumPy's, and at the
+end the likelihood is evaluated for twenty instances in every way there is.
 """
 
 import argparse
@@ -34,6 +34,7 @@ from jax_profiling.output import (
     write_from,
 )
 from jax_profiling.timing import Profile, profile_from, progress_from
+from jax_profiling.ways import flat_from, together_from, value_and_grad_from
 
 #: Over how many different instances every way must give NumPy's values, in one trace.
 TOTAL_INSTANCES = 20
@@ -122,9 +123,23 @@ class LikelihoodProfiler:
             ]
         )
 
-    def flat_from(self, closure: Callable) -> Callable:
-        """A function of a flat vector from one of an instance."""
-        return lambda vector: closure(self.model.instance_from_vector(vector, xp=jnp))
+    def ways_from(self, function: Callable, flat: Callable) -> dict:
+        """
+        The ways of calling a step, each with its inputs.
+
+        Parameters
+        ----------
+        function
+            The step, of an instance.
+        flat
+            The same, of a flat vector.
+        """
+        instances = [(instance,) for instance in self.instances]
+        return {
+            "pytree": (function, instances),
+            "flat": (flat, [(vector,) for vector in self.vectors]),
+            "together": (together_from(function), instances),
+        }
 
     def parameter_step(
         self,
@@ -148,14 +163,7 @@ class LikelihoodProfiler:
             What of the result is compared with it, if not the whole.
         """
         profile = self._profile(
-            name,
-            {
-                "pytree": (closure, [(instance,) for instance in self.instances]),
-                "flat": (
-                    self.flat_from(closure),
-                    [(vector,) for vector in self.vectors],
-                ),
-            },
+            name, self.ways_from(closure, flat_from(closure, self.model))
         )
         for way, (_, inputs) in profile.ways.items():
             result = profile.timings[way].jitted(*inputs[0])
@@ -194,8 +202,6 @@ class LikelihoodProfiler:
         batch, function = self.options.batch, self.analysis.log_likelihood_function
         starts = range(TOTAL_INSTANCES)
         self.batches = [batch_from(self.instances[i : i + batch]) for i in starts]
-        instances = [(instance,) for instance in self.instances]
-        vectors = [(vector,) for vector in self.vectors]
         print("The likelihood as a whole")
 
         # Lowering and compiling take seconds. They are sampled most here, where the
@@ -205,45 +211,32 @@ class LikelihoodProfiler:
         often["lowerings"] = self.options.compilations // 2
         self.likelihood = self._profile(
             "full likelihood",
-            {"pytree": (function, instances), "flat": (self.flat_likelihood, vectors)},
+            self.ways_from(function, self.flat_likelihood),
             **often,
         )
         # A batch and a gradient take as long as many likelihoods: fewer calls are enough.
         often["repeats"] = max(min(self.options.repeats, 5), self.options.repeats // 4)
+        batches = [(batch,) for batch in self.batches]
+        vectors = [(jnp.stack(self.vectors[i : i + batch]),) for i in starts]
         self.batched_likelihood = self._profile(
             f"vmap of {batch}",
             {
-                "pytree": (jax.vmap(function), [(batch,) for batch in self.batches]),
-                "flat": (
-                    jax.vmap(self.flat_likelihood),
-                    [(jnp.stack(self.vectors[i : i + batch]),) for i in starts],
-                ),
+                "pytree": (jax.vmap(function), batches),
+                "flat": (jax.vmap(self.flat_likelihood), vectors),
+                "together": (jax.vmap(together_from(function)), batches),
             },
             **often,
         )
         # Compiling a gradient takes longest: it is sampled once.
         self.value_and_grad = self._profile(
             "value and gradient",
-            {
-                "pytree": (self.value_and_grad_from(function), instances),
-                "flat": (self.value_and_grad_from(self.flat_likelihood), vectors),
-            },
+            self.ways_from(
+                value_and_grad_from(function, self.analysis),
+                value_and_grad_from(self.flat_likelihood, self.analysis),
+            ),
             repeats=often["repeats"],
             compilations=1,
         )
-
-    def value_and_grad_from(self, function: Callable) -> Callable:
-        """
-        A function that returns the value and the gradient of a scalar function, which is
-        differentiated as the analysis asks for: `Analysis.gradient_mode`.
-        """
-        mode = getattr(self.analysis, "gradient_mode", "reverse")
-        if mode == "reverse":
-            return jax.value_and_grad(function)
-        # Releases of the libraries whose analyses have no mode do not have this either.
-        from autofit.jax.gradient import value_and_grad_from
-
-        return value_and_grad_from(function, mode)
 
     def _profile(self, name: str, ways: dict, **samples) -> Profile:
         samples = {
@@ -272,6 +265,7 @@ class LikelihoodProfiler:
             If one differs.
         """
         flat = self.likelihood.timings["flat"].jitted
+        together = self.likelihood.timings["together"].jitted
         batch = self.options.batch
         print(f"Equality with NumPy of {TOTAL_INSTANCES} instances ...", flush=True)
         for index in progress_from(range(TOTAL_INSTANCES), "instances"):
@@ -281,6 +275,9 @@ class LikelihoodProfiler:
                 assert_close(chained(instance), reference, "The chain of steps")
             assert_close(self.likelihood(instance), reference, "The full likelihood")
             assert_close(flat(vector), reference, "The flat likelihood")
+            assert_close(
+                together(instance), reference, "The likelihood of profiles together"
+            )
             value, _ = self.value_and_grad(instance)
             assert_close(value, reference, "The value beside the gradient")
             assert_close(
@@ -292,6 +289,7 @@ class LikelihoodProfiler:
             "numpy": self.reference_log_likelihoods[:batch].tolist(),
             "pytree": [float(self.likelihood(i)) for i in self.instances[:batch]],
             "flat": [float(flat(vector)) for vector in self.vectors[:batch]],
+            "together": [float(together(i)) for i in self.instances[:batch]],
             "vmap": np.asarray(self.batched_likelihood(self.batches[0])).tolist(),
         }
 
@@ -307,14 +305,15 @@ class LikelihoodProfiler:
         """
         print("Gradient by name, and its finite difference of the NumPy likelihood ...")
         _, gradient = self.value_and_grad(self.instance)
-        _, flat = self.value_and_grad.timings["flat"].jitted(self.vectors[0])
-        np.testing.assert_allclose(
-            flat,
-            jax.tree.leaves(gradient),
-            rtol=GRADIENT_RTOL,
-            atol=GRADIENT_ATOL,
-            err_msg="The gradient of the flat vector differs from that by name",
-        )
+        for way, inputs in (("flat", self.vectors), ("together", self.instances)):
+            _, other = self.value_and_grad.timings[way].jitted(inputs[0])
+            np.testing.assert_allclose(
+                np.hstack(jax.tree.leaves(other)),
+                jax.tree.leaves(gradient),
+                rtol=GRADIENT_RTOL,
+                atol=GRADIENT_ATOL,
+                err_msg=f"The gradient ({way}) differs from that by name",
+            )
         names, derivatives = zip(
             *(
                 (jax.tree_util.keystr(path), float(leaf))

@@ -9,14 +9,16 @@ follows from these files alone, so that writing it again changes nothing.
 
 import argparse
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from jax_profiling.checks import GRADIENT_ATOL, GRADIENT_RTOL
-from jax_profiling.comparison import JUDGED, RATIO, Measured, measured_from, results_in
-from jax_profiling.output import COLOURS, HEADINGS, LABELS, time_from
+from jax_profiling.comparison import JUDGED, Measured, measured_from, results_in
+from jax_profiling.output import HEADINGS, time_from
+from jax_profiling.ways import COLOURS, LABELS, RATIO, RATIOS
 
 FOLDER = Path(__file__).resolve().parent
 LIKELIHOOD = "full likelihood"
@@ -28,13 +30,15 @@ TEXT = """\
 Written by `python -m jax_profiling.report` from the JSONs in `jax_profiling/results`.
 
 How long each step of a likelihood takes when it is called with a `ModelInstance`
-(*pytree*), and with a flat vector that becomes an instance inside of the jitted function
-(*flat*). Times are medians, bars of error the quartiles. A ratio is that of two samples
-which were taken side by side, the median of all such pairs; below 1 the pytree is the
-faster one. Its spread goes from the first quartile of the one over the third of the
-other, to the third over the first. In the tables, times and memory are those of the
-pytree (or of arrays, where a step takes no parameters); a ratio in **bold** has a spread
-that leaves out 1, and *a ratio in italics* has too few samples for one.
+(*pytree*), with a flat vector that becomes an instance inside of the jitted function
+(*flat*), and with a `ModelInstance` whose profiles of one kind are evaluated together
+(*together*, [`evaluate_together`](together.md)). Times are medians, bars of error the
+quartiles. A ratio is that of two samples which were taken side by side, the median of all
+such pairs; below 1 the first of the two is the faster one. Its spread goes from the first
+quartile of the one over the third of the other, to the third over the first. In the
+tables, times and memory are those of the pytree (or of arrays, where a step takes no
+parameters); a ratio in **bold** has a spread that leaves out 1, and *a ratio in italics*
+has too few samples for one.
 {overview}
 {sections}"""
 
@@ -104,14 +108,20 @@ def _names_from(path: Path, results: dict, folder: Path) -> list[str]:
 def _steps_from(steps: dict) -> str:
     """The table of all steps."""
     heading = ["step", "compile", "steady state", "memory"]
-    heading += [f"{RATIO}: {HEADINGS[timing]}" for timing in JUDGED]
+    columns = [
+        (ratio, timing)
+        for ratio in RATIOS
+        for timing in JUDGED
+        if any((ratio, timing) in measured_from(entry) for entry in steps.values())
+    ]
+    heading += [f"{ratio}: {HEADINGS[timing]}" for ratio, timing in columns]
     rows = []
     for step, entry in steps.items():
         measured = measured_from(entry)
         way = next((way for way in LABELS if way in entry), None)
         times = [measured.get((way, timing)) for timing in ("compile", "steady_state")]
         memory = entry.get(way, {}).get("memory")
-        ratios = [measured.get((RATIO, timing)) for timing in JUDGED]
+        ratios = map(measured.get, columns)
         rows.append(
             [
                 step,
@@ -161,17 +171,18 @@ def _table(heading: list[str], rows: list[list[str]], words: int = 1) -> str:
 
 def figure_from(results: dict[str, dict]) -> Figure:
     """
-    The full likelihood of every result: bars of its steady state, and beside them
-    pytree / flat with its spread.
+    The full likelihood of every result: bars of its steady state, and beside them the
+    ratios of two ways with their spreads.
 
     Parameters
     ----------
     results
         By label, the contents of JSONs that have this step.
     """
-    figure = Figure(figsize=(13.0, 0.9 * len(results) + 1.9), layout="constrained")
+    figure = Figure(figsize=(17.0, 1.1 * len(results) + 1.9), layout="constrained")
     figure.suptitle("The full likelihood of every profile")
-    bars, ratios = figure.subplots(1, 2, sharey=True)
+    bars, *others = figure.subplots(1, 1 + len(RATIOS), sharey=True)
+    panel_of = dict(zip(RATIOS, others, strict=True))
 
     shown = []
     for row, contents in enumerate(results.values()):
@@ -179,21 +190,22 @@ def figure_from(results: dict[str, dict]) -> Figure:
         ways = [way for way in LABELS if (way, "steady_state") in measured]
         for index, way in enumerate(ways):
             time = measured[way, "steady_state"]
-            y = row + 0.36 * (index - 0.5 * (len(ways) - 1))
-            style = {"height": 0.33, "color": COLOURS[way], "ecolor": "black"}
+            height = 0.75 / len(ways)
+            y = row + height * (index - 0.5 * (len(ways) - 1))
+            style = {"height": 0.9 * height, "color": COLOURS[way], "ecolor": "black"}
             bars.barh(y, time.value, xerr=_error_from(time), label=LABELS[way], **style)
             text = f"  {time_from(time.value)}"
             bars.text(time.highest, y, text, va="center", fontsize=8)
             shown += [time.lowest, time.highest]
-        for index, timing in enumerate(JUDGED):
-            if ratio := measured.get((RATIO, timing)):
-                ratios.errorbar(
+        for name, index in product(RATIOS, range(len(JUDGED))):
+            if ratio := measured.get((name, JUDGED[index])):
+                panel_of[name].errorbar(
                     ratio.value,
                     row + 0.25 * (index - 1),
                     xerr=_error_from(ratio) if ratio.has_spread else None,
                     fmt="o",
-                    color=RATIO_COLOURS[timing],
-                    label=HEADINGS[timing],
+                    color=RATIO_COLOURS[JUDGED[index]],
+                    label=HEADINGS[JUDGED[index]],
                 )
 
     # Whole decades, with room for the labels at the ends of the bars.
@@ -203,10 +215,12 @@ def figure_from(results: dict[str, dict]) -> Figure:
     bars.set_xlabel("steady state: seconds (median, quartiles)")
     bars.set_yticks(range(len(results)), results)
     bars.set_ylim(len(results) - 0.5, -0.5)
-    ratios.axvline(1.0, color="black", linewidth=0.8)
-    ratios.set_xlabel(f"{RATIO} (median of pairs, spread of the quartiles)")
-    for panel, side in ((bars, "left"), (ratios, "right")):
+    for name, panel in panel_of.items():
+        panel.axvline(1.0, color="black", linewidth=0.8)
+        panel.set_xlabel(f"{name} (median of pairs, spread of the quartiles)")
         panel.grid(axis="x", alpha=0.3)
+    bars.grid(axis="x", alpha=0.3)
+    for panel, side in ((bars, "left"), (panel_of[RATIO], "right")):
         handles, labels = panel.get_legend_handles_labels()
         by_label = dict(zip(labels, handles, strict=True))
         figure.legend(

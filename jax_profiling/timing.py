@@ -1,10 +1,10 @@
 """
 Timing of jitted functions: what one costs before its first result, and then per call.
 
-Two ways of calling the same step (a `ModelInstance` or a flat vector) are only
-comparable when they share the machine's mood, so `profile_from` measures them in turn:
-one of each, then again, with the order of the two alternating. Two samples that were
-taken side by side are a pair, and it is pairs that `Profile.ratios` compares.
+Ways of calling the same step (a `ModelInstance`, a flat vector) are only comparable when
+they share the machine's mood, so `profile_from` measures them in turn: one of each, then
+again, with their order alternating. Two samples that were taken in the same turn are a
+pair, and it is pairs that `Profile.ratios` compares.
 """
 
 import gc
@@ -167,20 +167,20 @@ class Profile:
         first, *_ = self.timings.values()
         return first.jitted(*arguments)
 
-    def ratios(self) -> dict[str, float]:
+    def ratios(self, first: str, second: str) -> dict[str, float]:
         """
-        The first way over the second for each of `TIMINGS`: the median of the ratios of
-        pairs. Empty where there is one way only.
+        One way over another for each of `TIMINGS`: the median of the ratios of pairs.
+        Empty where the step is not called in both ways.
 
         A machine that becomes slower while a step is measured, or is busy for a while,
         changes the medians of both ways, and not by the same factor, but hardly the
         ratio of two samples that were taken side by side.
         """
-        if len(self.timings) == 1:
+        if not {first, second} <= self.timings.keys():
             return {}
-        first, second = self.timings.values()
+        above, below = self.timings[first], self.timings[second]
         return {
-            name: float(np.median(np.divide(getattr(first, name), getattr(second, name))))
+            name: float(np.median(np.divide(getattr(above, name), getattr(below, name))))
             for name in TIMINGS
         }
 
@@ -213,10 +213,10 @@ def profile_from(
 
     # The first trace in a process also traces JAX's own helpers (`jnp.where` and its
     # like), which every later trace finds done, and the first compilation of a size is
-    # slow too. Whichever way came first would pay for both ways, so one which is not
-    # measured comes before them. Without a second sample, tracing has to do.
-    function, inputs = next(reversed(ways.values()))
-    traced = jax.jit(CountTraces(function)).trace(*inputs[0])
+    # slow too. Whichever way came first would pay for all ways, so some which are not
+    # measured come before them. Without a second sample, tracing has to do.
+    for function, inputs in [*ways.values()][-2:]:
+        traced = jax.jit(CountTraces(function)).trace(*inputs[0])
     if compilations > 1:
         traced.lower().compile()
 

@@ -1,10 +1,23 @@
 """What the tests share."""
 
 import os
+import sys
+import tempfile
+from pathlib import Path
 
-# Everything is compiled once and run on little: XLA need not make it fast.
+# Where no bytecode may be written beside the source, as in many containers, every process
+# of the tests would compile the libraries' Python again, which takes it two seconds.
+if sys.dont_write_bytecode:
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = str(Path(tempfile.gettempdir()) / "pytest-bytecode")
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# Everything is compiled once and run on little: XLA need not make it fast. Its emitters
+# of loops that existed before the present ones take half as long.
 os.environ["XLA_FLAGS"] = (
-    f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
+    f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0 "
+    "--xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters"
 )
 
 # Two devices, as autofit_patch.batch makes of two cores, whatever is imported first.
@@ -14,9 +27,7 @@ import autolens_patch  # noqa: E402, F401, I001  (first, as in a user's script)
 
 import json
 import subprocess
-import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 from lens import VECTOR, imaging_from, lens_model_from

@@ -30,6 +30,8 @@ VALUES = {
     "scale": 0.8,
     "flux": 1.1,
     "background_sky_level": 0.05,
+    "grid_offset_0": 0.06,
+    "grid_offset_1": -0.04,
     "major_axis": 0.9,
     "multipole_comps_0": 0.02,
     "multipole_comps_1": 0.03,
@@ -138,6 +140,14 @@ def galaxy_model_from(**components) -> af.Collection:
     return af.Collection(galaxies=af.Collection(galaxy=galaxy))
 
 
+def offset_sky() -> af.Model:
+    """A sky of free brightness, and an image that is not where it should be."""
+    model = af.Model(al.DatasetModel)
+    model.grid_offset.grid_offset_0 = af.UniformPrior(-1.0, 1.0)
+    model.grid_offset.grid_offset_1 = af.UniformPrior(-1.0, 1.0)
+    return model
+
+
 def basis():
     return al.model_util.mge_model_from(mask_radius=1.0, total_gaussians=3)
 
@@ -238,6 +248,9 @@ CASES = {
     ),
     "image with a sky": lambda: image_fit(
         lens_model_from({"light": al.lp.Sersic}, dataset_model=af.Model(al.DatasetModel))
+    ),
+    "image with a sky and an offset": lambda: image_fit(
+        lens_model_from({"light": al.lp.Sersic}, dataset_model=offset_sky())
     ),
     "image, linear light": lambda: image_fit(
         lens_model_from({"light": al.lp_linear.Sersic}, {"bulge": basis()})

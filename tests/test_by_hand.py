@@ -1,7 +1,9 @@
 """An object made by hand has its constructor's numbers as leaves (rule 6)."""
 
+import copy
 import dataclasses
 import inspect
+import pickle
 
 import autofit as af
 import autogalaxy as ag
@@ -483,3 +485,61 @@ def test_constructor_of_a_registered_class_runs_no_property():
     lazy = Lazy(3.0, table=4.0)
     assert read == []
     assert jax.tree.map(lambda leaf: 2.0 * leaf, lazy).table == 8.0
+
+
+class FilledInBranch:
+    def __init__(self, slope=1.0, offset=None):
+        if offset is None:
+            offset = 3.0 * slope
+        self.slope = slope
+        self.offset = offset
+
+
+class FilledInExpression:
+    def __init__(self, slope=1.0, offset=None):
+        self.slope = slope
+        self.offset = offset if offset is not None else 3.0 * slope
+
+
+class FilledLater:
+    def __init__(self, slope=1.0, offset=None):
+        self.slope = slope
+        self.offset = offset
+        if self.offset is None:
+            self.offset = 3.0 * slope
+
+
+@pytest.mark.parametrize("cls", [FilledInBranch, FilledInExpression, FilledLater])
+class TestArgumentThatIsLeftToTheConstructor:
+    @pytest.fixture(autouse=True)
+    def register(self, cls):
+        autofit_patch.register(cls)
+
+    def test_follows_what_it_is_derived_from(self, cls):
+        line = cls(2.0)
+        assert jax.tree.leaves(line) == [2.0]
+        assert jax.tree.map(lambda leaf: 2.0 * leaf, line).offset == 12.0
+        assert jax.grad(lambda line: line.offset)(line).slope == 3.0
+        assert jax.jit(lambda line: jax.grad(lambda x: x.offset)(line))(line).slope == 3.0
+
+    def test_is_a_leaf_if_it_was_given(self, cls):
+        assert jax.tree.leaves(cls(2.0, 5.0)) == [2.0, 5.0]
+        assert jax.grad(lambda line: line.offset)(cls(2.0, 5.0)).slope == 0.0
+
+    def test_is_a_leaf_if_it_was_set(self, cls):
+        line = cls(2.0)
+        line.offset = 7.0
+        assert jax.tree.leaves(line) == [2.0, 7.0]
+
+    def test_follows_in_a_copy(self, cls):
+        assert jax.tree.leaves(copy.copy(cls(2.0))) == [2.0]
+        assert jax.tree.leaves(pickle.loads(pickle.dumps(cls(2.0)))) == [2.0]
+
+
+def test_radius_that_a_profile_computes_follows_its_scale_radius():
+    leaves, structure = jax.tree.flatten(al.mp.KaplinghatCoredNFWSph(scale_radius=12.0))
+    doubled = [20.0 if leaf == 12.0 else leaf for leaf in leaves]
+    fresh = al.mp.KaplinghatCoredNFWSph(scale_radius=20.0)
+    rebuilt = jax.tree.unflatten(structure, doubled)
+    assert rebuilt.interaction_radius == fresh.interaction_radius
+    assert rebuilt.central_density == fresh.central_density

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from jax_profiling.compare import figure_from, main
 from jax_profiling.comparison import Row, comparison_from
 from jax_profiling.timing import TIMINGS
+from jax_profiling.ways import RATIOS, WAYS
 
 RESULTS = Path(__file__).parents[1] / "jax_profiling" / "results"
 MGE = RESULTS / "imaging" / "mge_hst_cpu-2-threads.json"
@@ -26,14 +27,15 @@ def base() -> dict:
     results = json.loads(MGE.read_text())
     results["steps"] = {step: results["steps"][step] for step in STEPS}
     for step in results["steps"].values():
-        for way in step.keys() & {"pytree", "flat", "arrays"}:
+        for way in step.keys() & {*WAYS}:
             for timing in TIMINGS:
                 median = step[way][timing]["median"]
                 quartiles = [0.95 * median, 1.05 * median]
                 step[way][timing] |= {"quartiles": quartiles, "samples": 9}
-        for timing in step.get("ratios", ()):
-            medians = (step[way][timing]["median"] for way in ("pytree", "flat"))
-            step["ratios"][timing] = operator.truediv(*medians)
+        for first, second, key in RATIOS.values():
+            for timing in step.get(key, ()):
+                medians = (step[way][timing]["median"] for way in (first, second))
+                step[key][timing] = operator.truediv(*medians)
     return results
 
 

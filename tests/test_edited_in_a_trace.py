@@ -258,3 +258,139 @@ def test_array_that_was_moved_is_read_where_it_is_now():
         return rebuilt_from(instance).a
 
     assert list(function(np.array([1.0, 2.0, 3.0, 4.0]))) == [3.0, 4.0]
+
+
+class Centred:
+    """It has a centre, which its constructor is given as an array."""
+
+    def __init__(self, centre=None):
+        self.centre = centre
+
+
+class Pair:
+    """It finds its part under several names, and by a property."""
+
+    def __init__(self, part=None, aliases=("_alias", "twins")):
+        for name in aliases:
+            setattr(self, name, [part] if name == "twins" else part)
+        if "part" not in aliases:
+            self.part = part
+
+
+class Finder:
+    """It keeps its part in a private attribute only."""
+
+    def __init__(self, part=None):
+        self._part = part
+
+    @property
+    def part(self):
+        return self._part
+
+
+class Lister:
+    """It keeps its part in a list only."""
+
+    def __init__(self, part=None):
+        self._parts = [part]
+
+    @property
+    def part(self):
+        return self._parts[0]
+
+
+def centred_from(shared):
+    centre = af.Array((2,))
+    centre[0], centre[1] = shared, prior()
+    return af.Model(Centred, centre=centre)
+
+
+@pytest.mark.parametrize("cls", [Pair, Finder, Lister])
+def test_shared_parameter_of_an_object_with_several_names_stays_one(cls):
+    shared = prior()
+    part = centred_from(shared)
+    model = af.Collection(holder=af.Model(cls, part=part), radius=shared)
+
+    @jax.jit
+    def function(vector):
+        instance = model.instance_from_vector(vector, xp=jnp)
+        slopes = jax.grad(lambda i: 2.0 * i.holder.part.centre[0] + 3.0 * i.radius)(
+            instance
+        )
+        return jnp.array(tree_leaves(slopes))
+
+    assert sorted(function(jnp.array([1.0, 2.0])).tolist()) == [0.0, 5.0]
+
+
+@pytest.mark.parametrize("cls", [Pair, Finder, Lister])
+def test_object_with_several_names_that_was_replaced_has_its_own_values(cls):
+    shared = prior()
+    model = af.Collection(
+        a=af.Model(cls, part=centred_from(shared)),
+        b=af.Model(cls, part=centred_from(prior())),
+    )
+
+    @jax.jit
+    def function(vector):
+        instance = model.instance_from_vector(vector, xp=jnp)
+        instance.a = instance.b
+        return rebuilt_from(instance).a.part.centre
+
+    vector = jnp.array([1.0, 2.0, 3.0, 4.0])
+    b = model.instance_from_vector(vector, xp=jnp).b.part.centre
+    assert function(vector).tolist() == b.tolist()
+
+
+@pytest.mark.parametrize("in_an_array", [False, True])
+def test_model_with_a_traced_constant_makes_points(in_an_array):
+    def model_from(constant):
+        shared = prior()
+        factor = jnp.array([constant, 2.0])[0] if in_an_array else constant
+        return af.Collection(
+            a=af.Model(Disc, radius=shared, factor=factor),
+            b=af.Model(Disc, radius=shared, factor=factor),
+        )
+
+    @jax.jit
+    def function(constant):
+        instance = model_from(constant).instance_from_vector([1.0], xp=jnp)
+        slopes = jax.grad(lambda i: i.a.radius + 10.0 * i.b.radius)(instance)
+        return jnp.array(tree_leaves(slopes)), rebuilt_from(instance).b.area
+
+    slopes, area = function(3.0)
+    assert slopes.tolist() == [11.0]
+    assert area == 3.0
+
+
+def test_derivative_with_respect_to_a_traced_constant_is_kept():
+    def area(constant):
+        model = af.Model(Disc, radius=prior(), factor=constant)
+        instance = model.instance_from_vector([2.0], xp=jnp)
+        return jax.jit(lambda i: i.area)(instance)
+
+    assert jax.grad(area)(3.0) == 4.0
+
+
+class Restless:
+    """What it keeps of its argument is another tracer each time that it is asked."""
+
+    def __init__(self, radius=1.0):
+        self._radius = radius
+
+    @property
+    def radius(self):
+        return self._radius + 0.0
+
+
+def test_instance_that_nobody_edited_is_never_taken_for_an_edited_one():
+    shared = prior()
+    model = af.Collection(a=af.Model(Restless, radius=shared), radius=shared)
+
+    @jax.jit
+    def function(radius):
+        instance = model.instance_from_vector([radius], xp=jnp)
+        slopes = jax.grad(lambda i: 2.0 * i.a.radius + 3.0 * i.radius)(instance)
+        return slopes.radius
+
+    with pytest.raises(ValueError, match=r"(?s)nobody edited.*radius has several values"):
+        function(1.0)

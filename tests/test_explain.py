@@ -86,6 +86,20 @@ def test_derived_attribute_that_was_set_is_explained_by_the_error(explained):
     assert "scale_radius = 3.0, but its constructor derives" in explained(halo)
 
 
+def test_instance_that_cannot_be_taken_apart_is_called_no_point(explained):
+    model = af.Model(al.mp.NFWMCRLudlowSph)
+    instance = model.instance_from_prior_medians()
+    instance.scale_radius = 3.0
+    text = explained(instance)
+    assert "is a point in it" not in text
+    assert "scale_radius = 3.0, but its constructor derives" in text
+
+
+def test_leaves_that_are_nothing_are_not_counted_as_parameters(instance, explained):
+    text = explained(jax.tree.map(lambda leaf: None, instance))
+    assert "0 leaves: what JAX finds in the place of each of its 15" in text
+
+
 class TestInstanceThatNobodyEdited:
     def test_of_a_class_that_is_another_each_time_is_an_error_that_says_so(self):
         counter = iter(range(100))

@@ -4,7 +4,9 @@ linear light profile that was rebuilt is the one that it was (rule 9).
 """
 
 import functools
+import gc
 import pickle
+import weakref
 
 import autofit as af
 import autogalaxy.imaging.plot.fit_imaging_plots as galaxy_plots
@@ -160,6 +162,19 @@ class TestProfileThatWasRebuilt:
         assert pickle.loads(pickle.dumps(structure)) == structure
         twin = pickle.loads(pickle.dumps(instance))
         assert twin.galaxies.source.light != instance.galaxies.source.light
+
+    def test_is_equal_to_its_twin_though_the_first_ones_are_dead(self):
+        instance = CASES["image, linear light"]().instance_from()
+        alone = instance.galaxies.source.light
+        leaves, structure = jax.tree.flatten([instance, alone, instance])
+        dead = weakref.ref(instance), weakref.ref(alone)
+        del instance, alone
+        gc.collect()
+        assert [ref() for ref in dead] == [None, None]
+        first, alone, second = jax.tree.unflatten(structure, leaves)
+        assert first.galaxies.source.light == alone
+        assert first.galaxies.source.light == second.galaxies.source.light
+        assert first.galaxies.source.light != first.galaxies.lens.bulge.profile_list[0]
 
 
 def rebuilt_from(tree):

@@ -92,7 +92,7 @@ def test_profile_of_a_right_likelihood_has_its_figures(profiler_of, mode):
     profiler.check_gradient()
     profiler.check_traces()
     expected = [-0.5 * 0.1**2 - 1.0, -0.5 * (0.11 / 1.02) ** 2 - 1.02]
-    for way in ("numpy", "pytree", "flat", "vmap"):
+    for way in ("numpy", "pytree", "flat", "together", "vmap"):
         assert profiler.figures["log_likelihoods"][way] == pytest.approx(expected)
     gradient = profiler.figures["gradient"]
     assert gradient[".peak.centre"]["gradient"] == pytest.approx(-0.1)
@@ -117,6 +117,7 @@ def only_last_wrong(right, last):
     [
         ("likelihood", "The full likelihood differs"),
         ("flat", "The flat likelihood differs"),
+        ("together", "The likelihood of profiles together differs"),
         ("value_and_grad", "The value beside the gradient differs"),
         ("batched_likelihood", "The batched likelihood differs"),
         ("chained", "The chain of steps differs"),
@@ -128,9 +129,9 @@ def test_wrong_value_of_one_instance_is_noticed(profiler_of, way, message):
     profiler.check_values(chained)
     if way == "chained":
         chained = only_last_wrong(chained, last)
-    elif way == "flat":
-        flat = profiler.likelihood.timings["flat"]
-        flat.jitted = only_last_wrong(flat.jitted, last)
+    elif way in ("flat", "together"):
+        other = profiler.likelihood.timings[way]
+        other.jitted = only_last_wrong(other.jitted, last)
     elif way == "likelihood":
         pytree = profiler.likelihood.timings["pytree"]
         pytree.jitted = only_last_wrong(pytree.jitted, last)
@@ -178,10 +179,16 @@ def test_wrong_step_is_noticed(profiler_of):
         profiler.parameter_step("square", square, reference=0.0101)
 
 
-def test_flat_step_that_does_something_else_is_noticed(profiler_of):
+@pytest.mark.parametrize("way", ["flat", "together"])
+def test_way_of_a_step_that_does_something_else_is_noticed(profiler_of, way, monkeypatch):
     profiler = profiler_of()
-    profiler.flat_from = lambda closure: lambda vector: 1.01 * jnp.square(vector[0])
-    with pytest.raises(AssertionError, match=r"square \(flat\) differs"):
+    monkeypatch.setattr(
+        f"jax_profiling.profiler.{way}_from",
+        lambda *_: lambda argument: 1.01 * jnp.square(jax.tree.leaves(argument)[0]),
+    )
+    if way == "flat":
+        profiler.vectors = [vector[0] for vector in profiler.vectors]
+    with pytest.raises(AssertionError, match=rf"square \({way}\) differs"):
         profiler.parameter_step("square", square, reference=0.01)
 
 
@@ -192,12 +199,18 @@ def test_wrong_step_of_arrays_is_noticed(profiler_of):
         profiler.array_step("sum", jnp.add, [1.0, 2.0], reference=3.00001)
 
 
-def test_wrong_gradient_of_the_flat_vector_is_noticed(profiler_of):
+@pytest.mark.parametrize("way", ["flat", "together"])
+def test_wrong_gradient_of_another_way_is_noticed(profiler_of, way):
     profiler = profiler_of()
-    flat = profiler.value_and_grad.timings["flat"]
-    right = flat.jitted
-    flat.jitted = lambda vector: (right(vector)[0], 1.01 * right(vector)[1])
-    with pytest.raises(AssertionError, match="gradient of the flat vector differs"):
+    other = profiler.value_and_grad.timings[way]
+    right = other.jitted
+
+    def wrong(argument):
+        value, gradient = right(argument)
+        return value, jax.tree.map(lambda leaf: 1.01 * leaf, gradient)
+
+    other.jitted = wrong
+    with pytest.raises(AssertionError, match=rf"gradient \({way}\) differs"):
         profiler.check_gradient()
 
 

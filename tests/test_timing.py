@@ -31,12 +31,13 @@ def profile_of(pytree: list[float], flat: list[float]) -> Profile:
     ids=["busy from then on", "slower", "busy once"],
 )
 def test_ratio_is_that_of_neighbours(pytree, flat, expected):
-    ratios = profile_of(pytree, flat).ratios()
+    ratios = profile_of(pytree, flat).ratios("pytree", "flat")
     assert ratios == pytest.approx(dict.fromkeys(TIMINGS, expected))
 
 
 def test_step_with_one_way_has_no_ratio():
-    assert Profile("step", {"arrays": (lambda: None, [()])}).ratios() == {}
+    profile = Profile("step", {"arrays": (lambda: None, [()])})
+    assert profile.ratios("pytree", "flat") == {}
 
 
 @pytest.mark.parametrize("compilations, unmeasured", [(1, 0), (2, 1), (3, 1)])

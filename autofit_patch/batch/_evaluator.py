@@ -15,10 +15,10 @@ from jax.sharding import AbstractMesh, Mesh, NamedSharding, use_abstract_mesh
 from jax.sharding import PartitionSpec as P
 from jax.tree_util import tree_flatten_with_path
 
-from autofit_patch.batch._leaves import is_traced
 from autofit_patch.batch._members import Members, kind_from
 from autofit_patch.batch._memory import free_memory_from
 from autofit_patch.batch._names import name_from
+from autofit_patch.pytree._contents import is_tracer
 
 #: How many members a device may evaluate at once, from one try to the next.
 WIDTHS = (1, 8, 64, 512)
@@ -262,7 +262,7 @@ class Evaluator:
                     for dtype, length in members.lengths.items()
                 ]
             )
-        if any(map(is_traced, jaxpr.consts)):
+        if any(map(is_tracer, jaxpr.consts)):
             raise TypeError(TRACED)
         self._function = lambda rows: jaxpr_as_fun(jaxpr)(*rows)
         memory = SHARE_OF_MEMORY * free_memory_from(devices)

@@ -13,12 +13,12 @@ from jax.tree_util import tree_leaves_with_path
 from autofit_patch.batch._leaves import (
     called,
     is_key,
-    is_traced,
     numbers_from,
     on_host,
 )
 from autofit_patch.batch._names import names
 from autofit_patch.libraries._internals import AbstractPriorModel
+from autofit_patch.pytree._contents import is_tracer
 from autofit_patch.pytree.by_model._state import structure_from
 
 
@@ -73,7 +73,7 @@ def instances_from(model, vectors):
             f"free parameter, and was given shape {vectors.shape}"
             + (": a batch of one vector is [vector]" if vectors.shape == (total,) else "")
         )
-    if has_assertions(model) and not is_traced(vectors):
+    if has_assertions(model) and not is_tracer(vectors):
         for vector in vectors:
             model.instance_from_vector(vector)
     return structure.instance_from([vectors[:, index] for index in range(total)])
@@ -293,7 +293,7 @@ def take(instances, indices):
         If the batch has no such member.
     """
     total = size(instances)
-    if is_traced(indices):
+    if is_tracer(indices):
         return jax.tree.map(lambda leaf: jnp.asarray(leaf)[indices], instances)
     if isinstance(indices, (list, tuple, range)):
         indices = np.asarray(indices, dtype=None if len(indices) else int)

@@ -12,11 +12,7 @@ import numpy as np
 import pandas
 
 from autofit_patch.batch._names import name_from
-
-
-def is_traced(value) -> bool:
-    """Whether a value is being traced."""
-    return isinstance(value, jax.core.Tracer)
+from autofit_patch.pytree._contents import is_tracer
 
 
 def is_key(value) -> bool:
@@ -39,7 +35,7 @@ def on_host(tree):
     traced stays as it is, and so do keys of random numbers, which NumPy does not know.
     """
     return jax.tree.map(
-        lambda leaf: leaf if is_traced(leaf) or is_key(leaf) else np.asarray(leaf),
+        lambda leaf: leaf if is_tracer(leaf) or is_key(leaf) else np.asarray(leaf),
         tree,
     )
 
@@ -71,7 +67,7 @@ def numbers_from(values, what: str):
     """
     if isinstance(values, Iterator):
         values = list(values)
-    if isinstance(values, (list, tuple)) and any(map(is_traced, jax.tree.leaves(values))):
+    if isinstance(values, (list, tuple)) and any(map(is_tracer, jax.tree.leaves(values))):
         values = jnp.asarray(values)
     if isinstance(values, jax.Array):
         if values.dtype == bool or jnp.issubdtype(values.dtype, jnp.integer):

@@ -19,10 +19,11 @@ from tqdm import tqdm
 from autofit_patch.batch import _processes
 from autofit_patch.batch._evaluator import TRACED, Evaluator
 from autofit_patch.batch._instances import size_from
-from autofit_patch.batch._leaves import array_of_members, is_key, is_traced
+from autofit_patch.batch._leaves import array_of_members, is_key
 from autofit_patch.batch._members import Members, kind_from
 from autofit_patch.batch._names import name_from
 from autofit_patch.libraries._backend import too_late_for_all_cores
+from autofit_patch.pytree._contents import is_tracer
 
 #: What a call of the devices should last, in seconds: after it the progress bar moves on
 #: and a keyboard interrupt is noticed.
@@ -174,8 +175,8 @@ class BatchMap:
         """What evaluates the members of a batch, and the members as rows of numbers."""
         leaves, structure = jax.tree.flatten(arguments)
         # What comes onto a device while JAX traces a program is traced too.
-        if any(is_traced(leaf) for leaf in leaves) or (
-            not trace_state_clean() and is_traced(jax.device_put(0))
+        if any(is_tracer(leaf) for leaf in leaves) or (
+            not trace_state_clean() and is_tracer(jax.device_put(0))
         ):
             raise TypeError(TRACED)
         if jax.config.jax_disable_jit:

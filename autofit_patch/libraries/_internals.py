@@ -101,15 +101,18 @@ def own(obj, value):
     the cache for frozen models, which is empty or a model's own, and in none of these.
     """
     cache = vars(obj)["_frozen_cache"]
-    if type(cache) is not Owner:
-        cache = vars(obj)["_frozen_cache"] = Owner(cache)
-    cache.value = weakref.ref(obj), value
+    owner = cache if type(cache) is Owner else Owner(cache)
+    owner.value = weakref.ref(obj), value
+    vars(obj)["_frozen_cache"] = owner
 
 
 def owned_by(obj):
     """What an object owns, or ``None``. (A sum of two models has the cache of one.)"""
-    ref, value = getattr(vars(obj).get("_frozen_cache"), "value", (None, None))
-    return value if ref is not None and ref() is obj else None
+    cache = vars(obj).get("_frozen_cache")
+    if type(cache) is not Owner:
+        return None
+    ref, value = cache.value
+    return value if ref() is obj else None
 
 
 #: Where the libraries' own registration looks up which classes JAX already has.

@@ -30,7 +30,6 @@ to its own.
 import functools
 import inspect
 
-import jax
 import numpy as np
 
 from autofit_patch.libraries import _internals
@@ -41,7 +40,7 @@ from autofit_patch.libraries._internals import (
     ModelInstance,
 )
 from autofit_patch.models._pytree import register_models
-from autofit_patch.pytree._contents import slot_names
+from autofit_patch.pytree._contents import is_tracer, slot_names
 from autofit_patch.pytree._registration import already_registered, is_registered, register
 from autofit_patch.pytree.by_hand._constructor import is_part_of
 from autofit_patch.pytree.by_model._origin import ANY, Origin, building, is_building
@@ -90,7 +89,7 @@ def remember(instance, model, arguments: dict):
     except Exception as error:
         # Building instances must go on working, whatever a model holds.
         state = LostModel(f"its model cannot be copied: {error!r}")
-    traced = any(isinstance(value, jax.core.Tracer) for value in arguments.values())
+    traced = any(map(is_tracer, arguments.values()))
     # A search uses its dictionary again.
     state.remember(instance, Origin(state, dict(arguments), traced=traced))
 

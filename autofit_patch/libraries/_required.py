@@ -81,4 +81,4 @@ def succeeds(holds: Callable[[], bool]) -> bool:
     try:
         return bool(holds())
     except Exception:
-        return False
+        return False  # however it is missing, that is said by name

@@ -24,7 +24,7 @@ from autofit_patch.libraries._internals import (
     TuplePrior,
     tell_the_libraries,
 )
-from autofit_patch.pytree._contents import BOOKKEEPING
+from autofit_patch.pytree._contents import BOOKKEEPING, is_tracer
 from autofit_patch.pytree._copies import deepcopy
 from autofit_patch.pytree._keys import key_from
 from autofit_patch.pytree._registration import subclasses_of
@@ -165,7 +165,7 @@ def prior_from(prior, numbers: list):
     """
     cls = type(prior)
     names = number_names(cls)
-    if all(is_number(n) and not isinstance(n, jax.core.Tracer) for n in numbers):
+    if all(is_number(n) and not is_tracer(n) for n in numbers):
         try:
             new = cls(**dict(zip(names, map(float, numbers), strict=True)), id_=prior.id)
         except Exception:

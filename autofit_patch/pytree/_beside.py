@@ -50,8 +50,3 @@ class Beside:
         entry = self._entries.get(key)
         if entry is not None and entry[0] is ref:
             self._entries.pop(key, None)
-
-    def pop(self, obj):
-        """Forget the value of an object."""
-        if self.get(obj) is not None:
-            self._entries.pop(id(obj), None)

@@ -124,19 +124,29 @@ def identity_names(cls: type) -> tuple[str, ...]:
     return tuple(getattr(cls, "__exclude_identifier_fields__", ()))
 
 
-def identity_of(obj) -> dict:
-    """What an object is told from others by, see :func:`identity_names`."""
-    names = identity_names(type(obj))
-    if not names:
-        return {}
-    stored = {name: stored_from(obj, name) for name in names}
-    return {name: value for name, value in stored.items() if value is not MISSING}
+def identity_of(obj) -> tuple:
+    """
+    What an object is told from others by, see :func:`identity_names`, with ``None`` for
+    what it does not have.
+    """
+    return tuple(stored_from(obj, name, None) for name in identity_names(type(obj)))
 
 
-def set_identity(obj, identity: dict):
-    """Let an object that was made again be told from others as the first one was."""
-    for name, value in identity.items():
-        store(obj, name, value)
+def set_identity(obj, identity):
+    """
+    Let an object that was made again be told from others as the first one was.
+
+    Parameters
+    ----------
+    obj
+        The object.
+    identity
+        What :func:`identity_of` returned of the first one, or an iterator over that of
+        several objects, of which as many are taken as belong to this one.
+    """
+    for name, value in zip(identity_names(type(obj)), identity, strict=False):
+        if value is not None:
+            store(obj, name, value)
 
 
 def is_counter(cls: type, name: str, value) -> bool:
@@ -212,3 +222,7 @@ def copied(value):
 
 def is_array(value) -> bool:
     return isinstance(value, (np.ndarray, jax.Array))
+
+
+def is_tracer(value) -> bool:
+    return isinstance(value, jax.core.Tracer)

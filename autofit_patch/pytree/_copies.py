@@ -11,7 +11,7 @@ import copy
 import functools
 
 from autofit_patch.pytree._beside import Beside
-from autofit_patch.pytree._contents import identity_of, set_identity
+from autofit_patch.pytree._contents import identity_of, is_tracer, set_identity
 
 #: What is kept beside objects and goes along with their copies and pickles.
 TRAVELLING: list[Beside] = []
@@ -71,10 +71,18 @@ def deepcopy(value, memo: dict | None = None):
     """
     :func:`copy.deepcopy`, whose copies can be told from others, and looked up, as what
     they are copies of (see :func:`autofit_patch.pytree._contents.identity_names`).
+
+    A copy of a tracer is another tracer, which is the same as nothing, so tracers stay
+    what they are.
     """
     memo = {} if memo is None else memo
+    copied_so_far = dict(memo)
     made = copy.deepcopy(value, memo)
+    if tracers := [*filter(is_tracer, memo.get(id(memo), ()))]:
+        memo.clear()
+        memo.update(copied_so_far)
+        memo.update((id(tracer), tracer) for tracer in tracers)
+        made = copy.deepcopy(value, memo)
     for original in memo.get(id(memo), ()):
-        if identity := identity_of(original):
-            set_identity(memo[id(original)], identity)
+        set_identity(memo[id(original)], identity_of(original))
     return made

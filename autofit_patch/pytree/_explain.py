@@ -41,11 +41,13 @@ def explain(obj):
 
 def explanation_from(obj) -> str:
     """What :func:`explain` prints."""
-    made, found = how_it_was_made(obj)
-    lines = [f"This {type(obj).__name__} {made}", *(f"  {line}" for line in found)]
     try:
-        leaves = jax.tree_util.tree_leaves_with_path(obj)
-    except Exception as error:
+        leaves, error = jax.tree_util.tree_leaves_with_path(obj), None
+    except Exception as raised:
+        leaves, error = [], raised
+    made, found = how_it_was_made(obj, is_whole=error is None)
+    lines = [f"This {type(obj).__name__} {made}", *(f"  {line}" for line in found)]
+    if error is not None:
         return "\n".join([*lines, f"JAX cannot take it apart: {error}"])
     lines.append(leaves_text(obj, leaves, edited=bool(found)))
     lines += [f"  {keystr(path)} = {shown(leaf)}" for path, leaf in leaves[:LISTED]]
@@ -54,8 +56,17 @@ def explanation_from(obj) -> str:
     return "\n".join(lines)
 
 
-def how_it_was_made(obj) -> tuple[str, list[str]]:
-    """What made an object, and how it differs from what that makes."""
+def how_it_was_made(obj, is_whole: bool) -> tuple[str, list[str]]:
+    """
+    What made an object, and how it differs from what that makes.
+
+    Parameters
+    ----------
+    obj
+        The object.
+    is_whole
+        Whether JAX can take it apart.
+    """
     origin = origin_of(obj)
     reason = outline_reason_of(obj)
     if origin is None:
@@ -71,7 +82,7 @@ def how_it_was_made(obj) -> tuple[str, list[str]]:
     found = differences(structure, obj, origin.leaves)
     if found:
         return f"{made} and edited since:", found
-    return f"{made}, and is a point in it.", []
+    return f"{made}, and is a point in it." if is_whole else f"{made}.", []
 
 
 def by_hand_text(obj) -> str:
@@ -97,8 +108,13 @@ def leaves_text(obj, leaves: list, edited: bool) -> str:
             "So it is flattened as an object made by hand, by what it holds now: "
             f"{count}, one for each number that its constructors take."
         )
-    if origin is not None:
+    if origin is not None and len(leaves) == len(origin.leaves):
         return f"It has {count}, one for each free parameter, whatever shares it:"
+    if origin is not None:
+        return (
+            f"It has {count}: what JAX finds in the place of each of its "
+            f"{len(origin.leaves)} free parameters:"
+        )
     if is_registered(type(obj)):
         return f"It has {count}: the floats and arrays among its constructor's arguments:"
     return f"It has {count}:"

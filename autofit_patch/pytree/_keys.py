@@ -18,6 +18,7 @@ from autofit_patch.pytree._contents import (
     attributes_of,
     is_array,
     is_counter,
+    is_tracer,
 )
 
 
@@ -58,7 +59,7 @@ def key_from(value, _parents=()):
         return (type(value), repr(value))
     if isinstance(value, Prior):
         return (Prior, value.id)
-    if isinstance(value, jax.core.Tracer):
+    if is_tracer(value):
         return Identity(value)
     if is_array(value):
         array = np.asarray(value)
@@ -132,6 +133,4 @@ def is_concrete_scalar(value) -> bool:
     """Whether a value is one number, and known."""
     if isinstance(value, (float, int, np.number)):
         return True
-    return (
-        is_array(value) and value.shape == () and not isinstance(value, jax.core.Tracer)
-    )
+    return is_array(value) and value.shape == () and not is_tracer(value)

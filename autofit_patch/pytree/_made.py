@@ -8,14 +8,13 @@ that an object held when it was made are kept beside it.
 
 from copy import deepcopy
 
-import jax
-
 from autofit_patch.pytree._beside import Beside
 from autofit_patch.pytree._contents import (
     MISSING,
     attributes_of,
     is_atomic,
     is_counter,
+    is_tracer,
     stored_from,
 )
 from autofit_patch.pytree._copies import TRAVELLING, Travelling
@@ -33,23 +32,27 @@ class Made(Travelling):
     ----------
     attributes
         What each was, by name (:class:`Held`).
-    part_of, place
-        The token of the instance that it was made as a part of, if it was, and the names
-        that lead to it there.
+
+    Attributes
+    ----------
+    places
+        What was known of the objects that it was an attribute of, and the names that it
+        had there (``None`` in a list or a dictionary).
     """
 
-    __slots__ = ("attributes", "part_of", "place")
+    __slots__ = ("attributes", "places")
 
-    def __init__(self, attributes: dict, part_of=None, place: tuple = ()):
+    def __init__(self, attributes: dict):
         self.attributes = attributes
-        self.part_of = part_of
-        self.place = place
+        self.places = []
 
     def __reduce__(self):
         return Made, ({},)  # no tracer can be pickled
 
     def __deepcopy__(self, memo):
-        return Made(*deepcopy((self.attributes, self.part_of), memo), self.place)
+        copy = memo[id(self)] = Made(deepcopy(self.attributes, memo))
+        copy.places = [(deepcopy(made, memo), name) for made, name in self.places]
+        return copy
 
 
 class Held:
@@ -83,6 +86,16 @@ class Held:
             return now is self.value
         return key_from(now) == self.key if self.key else is_same(now, self.value)
 
+    def is_empty(self) -> bool:
+        """Whether it was ``None``, or a list or a dictionary with nothing in it."""
+        if self.key:
+            return self.key in EMPTY
+        return self.value is None or (type(self.value) is tuple and not self.value)
+
+
+#: The keys of what a constructor leaves empty, for later.
+EMPTY = [key_from({}), key_from([])]
+
 
 def held_from(is_missing: bool, value, key) -> Held:
     held = Held(MISSING if is_missing else value)
@@ -99,32 +112,54 @@ def is_same(a, b) -> bool:
     return type(a) is type(b) and key_from(a) == key_from(b)
 
 
-def take_note(root, part_of):
-    """Keep what an instance with a token, and every object below it, holds now."""
-    seen, todo = set(), [(root, ())]
+def objects_below(root):
+    """
+    An object and every object below it, once for each place where it is.
+
+    Yields
+    ------
+    The object, the one that it is an attribute of (``None`` for the first), and the name
+    that it has there (``None`` in a list or a dictionary).
+    """
+    seen, todo = set(), [(root, None, None)]
     while todo:
-        obj, place = todo.pop()
-        if id(obj) in seen or is_atomic(obj) or isinstance(obj, type):
+        obj, parent, name = todo.pop()
+        if is_atomic(obj) or isinstance(obj, type):
+            continue
+        is_plain = type(obj) in (dict, list, tuple, set, frozenset)
+        if not is_plain:
+            yield obj, parent, name
+        if id(obj) in seen:
             continue
         seen.add(id(obj))
-        if isinstance(obj, dict):
-            parts = obj
-        else:
-            take_note_of_one(obj, part_of, place)
-            parts = attributes_of(obj)
-        todo += [(part, (*place, name)) for name, part in parts.items()]
-        if isinstance(obj, (list, tuple, set, frozenset)):
-            todo += [(part, (*place, index)) for index, part in enumerate(obj)]
+        if not is_plain:
+            parts = attributes_of(obj).items()
+            todo += [(part, obj, part_name) for part_name, part in parts]
+        parts = obj.values() if isinstance(obj, dict) else obj
+        if isinstance(obj, (dict, list, tuple, set, frozenset)):
+            todo += [(part, parent if is_plain else obj, None) for part in parts]
 
 
-def take_note_of_one(obj, part_of=None, place: tuple = ()):
+def take_note(root):
+    """Keep what an object that is being traced, and every object below it, holds now."""
+    noted = set()
+    for obj, parent, name in objects_below(root):
+        if id(obj) not in noted:
+            noted.add(id(obj))
+            take_note_of_one(obj)
+        made, made_parent = _made.get(obj), _made.get(parent)
+        if made is not None and made_parent is not None:
+            made.places.append((made_parent, name))
+
+
+def take_note_of_one(obj):
     """Keep what an object holds now."""
     held = {
         name: Held(value)
         for name, value in attributes_of(obj).items()
         if not is_counter(type(obj), name, value)
     }
-    _made.set(obj, Made(held, part_of, place))
+    _made.set(obj, Made(held))
 
 
 def made_attributes_of(obj) -> dict:
@@ -133,15 +168,62 @@ def made_attributes_of(obj) -> dict:
     return {} if made is None else made.attributes
 
 
-def is_as_made(obj, name: str, part_of, place: tuple) -> bool:
+def is_as_made(obj, name: str) -> bool:
+    """Whether an attribute is known to be what it was when its object was made."""
+    held = made_attributes_of(obj).get(name)
+    return held is not None and held.is_of(obj, name)
+
+
+def is_where_made(obj, parent, name: str) -> bool:
     """
-    Whether an attribute is known to be what it was when its object was made, at the same
-    place of the instance with a token.
+    Whether an object is known to be where it was when it was made.
+
+    Parameters
+    ----------
+    obj
+        The object.
+    parent
+        The one that has it now.
+    name
+        The name that it has there: an attribute, or a property that finds it.
     """
-    made = _made.get(obj)
-    if made is None or made.part_of is not part_of or made.place != place:
+    made, made_parent = _made.get(obj), _made.get(parent)
+    if made is None or made_parent is None:
         return False
-    return name in made.attributes and made.attributes[name].is_of(obj, name)
+    names = [place for of, place in made.places if of is made_parent]
+    if stored_from(parent, name) is not MISSING:
+        return name in names
+    return bool(names) and not attributes_set_of(parent)
+
+
+def attributes_set_of(obj) -> list[str]:
+    """
+    The attributes of an object that are not what they were when it was made, but for
+    private ones that it left empty and fills when they are needed.
+    """
+    made = made_attributes_of(obj)
+    changed = [
+        name
+        for name, held in made.items()
+        if not held.is_of(obj, name) and not (name.startswith("_") and held.is_empty())
+    ]
+    added = [
+        name
+        for name, value in attributes_of(obj).items()
+        if name not in made
+        and not str(name).startswith("_")
+        and not is_counter(type(obj), name, value)
+    ]
+    return changed + added
+
+
+def was_edited(root) -> bool:
+    """Whether an object that was made in a trace, or one below it, is another now."""
+    return any(
+        _made.get(obj) is None or attributes_set_of(obj)
+        for obj, _, _ in objects_below(root)
+        if type(obj).__weakrefoffset__  # of others nothing is kept
+    )
 
 
 def was_set(obj, name: str) -> bool:
@@ -156,4 +238,4 @@ def holds_tracer(value) -> bool:
         return any(map(holds_tracer, value))
     if isinstance(value, dict):
         return any(map(holds_tracer, value.values()))
-    return isinstance(value, jax.core.Tracer)
+    return is_tracer(value)

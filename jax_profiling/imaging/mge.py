@@ -23,6 +23,11 @@ No step below unpacks a flat vector of parameters. The older way, where a vector
 the jitted function and becomes an instance inside it, is measured beside the new one in
 the same run, so that every time comes with its ratio.
 
+A third way is measured too: with `autolens_patch.evaluate_together()`, profiles that
+differ only in their numbers, as the Gaussians of an MGE do, are traced and compiled once,
+and what they share is computed once. Values and gradients are the same. Use it whenever a
+model has many profiles of a kind, and above all before asking for a gradient.
+
 Run it from any folder, with `--help` for its options. The default run takes about
 four minutes on two CPU cores and writes a JSON and a figure to `jax_profiling/results`.
 
@@ -294,7 +299,7 @@ profiler.check_traces()
 """
 __Results__
 
-The figure and the table show the two ways of every step side by side. Where the folder
+The figure and the table show the ways of every step side by side. Where the folder
 holds the JSON of an earlier run with this instrument on this device, the change of
 every ratio is printed before it is replaced.
 """

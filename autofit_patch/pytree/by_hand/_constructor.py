@@ -153,9 +153,12 @@ class Constructor:
 
     @staticmethod
     def _argument_of(obj, name: str):
-        """An argument by name, from the object or as it was given."""
-        value = attribute_from(obj, name)
-        return given_argument_of(obj, name) if value is MISSING else value
+        """
+        An argument by name, from the object or as it was given. What was left to the
+        constructor (``None``) and was filled by it follows what it is derived from.
+        """
+        value, given = attribute_from(obj, name), given_argument_of(obj, name)
+        return given if value is MISSING or given is None else value
 
     def _make(self, arguments: dict):
         positional = []

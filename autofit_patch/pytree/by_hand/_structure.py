@@ -4,7 +4,6 @@ The structure of objects made by hand.
 
 from collections.abc import Callable
 
-import jax
 from jax.tree_util import GetAttrKey
 
 from autofit_patch.pytree import _absent
@@ -14,6 +13,7 @@ from autofit_patch.pytree._contents import (
     attribute_from,
     attributes_of,
     identity_of,
+    is_tracer,
     set_identity,
     store,
 )
@@ -94,9 +94,9 @@ class ObjectStructure:
     """
     An object made by hand which is structure as a whole, with the numbers in it.
 
-    Such is a rectangular mesh that was copied: its constructor takes an option that it
-    does not keep, and of a copy it is not known, so that it cannot be made again. It is
-    given back as it is.
+    Its constructor takes an option that it does not keep, and which it was given is not
+    known, since the object was made before its class was registered. So it cannot be made
+    again, and is given back as it is.
 
     Parameters
     ----------
@@ -108,15 +108,15 @@ class ObjectStructure:
 
     keys = ()
 
+    def __init__(self, obj):
+        self.obj = obj
+        self._key = key_from(obj)
+
     def __reduce__(self):
         return ObjectStructure, (self.obj,)
 
     def __deepcopy__(self, memo):
         return self
-
-    def __init__(self, obj):
-        self.obj = obj
-        self._key = key_from(obj)
 
     def __eq__(self, other):
         return isinstance(other, ObjectStructure) and self._key == other._key
@@ -233,7 +233,7 @@ class ConstructorStructure:
             return obj
         if not fits:
             return self._outline_from(values, "its leaves are not the numbers it takes")
-        if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+        if any(map(is_tracer, leaves)):
             obj = self._made_from(values)
             take_note_of_one(obj)
             return obj
@@ -269,4 +269,4 @@ class ConstructorStructure:
 
 def structure_from(cls: type, names, arguments, static, ndims) -> ConstructorStructure:
     """A structure that was unpickled, perhaps in another process."""
-    return ConstructorStructure(constructors[cls], names, arguments, static, ndims, {})
+    return ConstructorStructure(constructors[cls], names, arguments, static, ndims, ())

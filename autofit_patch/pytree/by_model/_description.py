@@ -18,7 +18,7 @@ from autofit_patch.libraries._internals import (
     TuplePrior,
     cached_property_names,
 )
-from autofit_patch.pytree._contents import is_immutable
+from autofit_patch.pytree._contents import is_immutable, is_tracer
 from autofit_patch.pytree._keys import key_from
 
 #: What PyAutoFit keeps on models of each kind beside their components.
@@ -145,7 +145,7 @@ def text_from(value) -> str:
     if isinstance(value, tuple):
         return f"({', '.join(map(text_from, value))})"
     if isinstance(value, (np.ndarray, jax.Array)):
-        if isinstance(value, jax.core.Tracer) or value.dtype == object:
+        if is_tracer(value) or value.dtype == object:
             return f"array{value.shape}"
         digest = hashlib.blake2b(np.asarray(value).tobytes(), digest_size=4)
         return f"array{value.shape} {digest.hexdigest()}"

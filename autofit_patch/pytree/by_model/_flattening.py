@@ -4,11 +4,12 @@ Taking an instance apart as a point in the model that made it.
 
 from operator import is_
 
-import jax
-
+from autofit_patch.pytree._contents import is_tracer
 from autofit_patch.pytree._keys import same, same_number
+from autofit_patch.pytree._made import was_edited
 from autofit_patch.pytree.by_hand._comparing import derived_was_set
 from autofit_patch.pytree.by_model._differences import differences
+from autofit_patch.pytree.by_model._identified import IdentifiedStructure
 from autofit_patch.pytree.by_model._origin import Origin
 from autofit_patch.pytree.by_model._reading import (
     DERIVED_DIFFERS,
@@ -47,12 +48,14 @@ def flattened_as_point(instance, origin: Origin):
     """
     if isinstance(origin.state, LostModel):
         raise ValueError(model_was_lost(instance, origin.state.reason))
-    leaves = leaves_from(instance, origin)
+    identities = []
+    leaves = leaves_from(instance, origin, identities)
     if leaves is None:
         require_edited(instance, origin)
         return None
-    lasting = origin.traced or origin.outline
-    structure = origin.state.structure.structure_of(instance, lasting)
+    structure = origin.state.structure
+    if structure.layout.has_identity:
+        structure = IdentifiedStructure(structure, identities)
     origin.remember(instance, leaves, structure)
     return leaves, structure
 
@@ -66,7 +69,7 @@ def model_was_lost(instance, reason: str) -> str:
     )
 
 
-def leaves_from(instance, origin: Origin) -> tuple | None:
+def leaves_from(instance, origin: Origin, identities: list) -> tuple | None:
     """
     The values of the free parameters that an instance holds now, in the model's order, or
     ``None`` if it was edited in such a way that it is no longer a point in the model.
@@ -77,23 +80,23 @@ def leaves_from(instance, origin: Origin) -> tuple | None:
         The instance.
     origin
         How it was made.
+    identities
+        Extended by what its objects are told from others by, if by anything.
     """
     structure = origin.state.structure
     layout = structure.layout_from(None if origin.outline else origin.leaves)
+    if not layout.has_identity:
+        identities = None
     if origin.traced:
-        return traced_leaves_from(instance, origin, layout)
+        return traced_leaves_from(instance, origin, layout, identities)
     leaves = [UNREAD] * len(structure.names)
     derived = None if origin.derived_objects is None else []
-    reading = read(layout, instance, leaves, derived)
+    reading = read(layout, instance, leaves, derived, identities)
     if reading is EDITED:
         return None
     if derived is not None and not all(map(is_, derived, origin.derived_objects)):
         reading = DERIVED_DIFFERS
-    # What the constructors do not keep cannot have been edited.
-    leaves = [
-        made_with if leaf is UNREAD else leaf
-        for leaf, made_with in zip(leaves, origin.leaves, strict=True)
-    ]
+    leaves = completed(leaves, origin)
     if origin.outline:
         for obj, name in set_on_outline(layout, instance):
             raise ValueError(derived_was_set(obj, name, getattr(obj, name)))
@@ -106,19 +109,28 @@ def leaves_from(instance, origin: Origin) -> tuple | None:
     return tuple(map(leaf_from, leaves))
 
 
-def traced_leaves_from(instance, origin: Origin, layout) -> tuple | None:
+def completed(leaves: list, origin: Origin) -> list:
+    """
+    The values of all parameters: what the constructors do not keep cannot have been
+    edited, so it is what they were given.
+    """
+    return [
+        made_with if leaf is UNREAD else leaf
+        for leaf, made_with in zip(leaves, origin.leaves, strict=True)
+    ]
+
+
+def traced_leaves_from(instance, origin: Origin, layout, identities) -> tuple | None:
     """The same of an instance that was made inside a trace."""
-    reading = TracedReading(origin.leaves, origin.token)
+    reading = TracedReading(origin.leaves)
     if not reading.read(layout, instance):
         return None
     for obj, name in reading.derived:
         value = getattr(obj, name, "nothing")
         raise ValueError(derived_was_set(obj, name, value))
-    leaves = [
-        made_with if leaf is UNREAD else leaf
-        for leaf, made_with in zip(reading.leaves, origin.leaves, strict=True)
-    ]
-    return tuple(map(leaf_from, leaves))
+    if identities is not None:
+        identities += reading.identities
+    return tuple(map(leaf_from, completed(reading.leaves, origin)))
 
 
 def leaves_made_from(leaves, origin: Origin) -> list | None:
@@ -167,10 +179,6 @@ def leaves_made_from(leaves, origin: Origin) -> list | None:
     return leaves
 
 
-def is_tracer(value) -> bool:
-    return isinstance(value, jax.core.Tracer)
-
-
 def derives(structure, origin: Origin, leaves, instance) -> bool:
     """
     Whether what an instance holds beyond its parameters is what the constructors derive
@@ -199,17 +207,25 @@ def require_edited(instance, origin: Origin):
     origin
         How it was made.
     """
-    if origin.traced or origin.outline:
-        return  # what these held when they were made is known, so they were edited
+    if origin.outline:
+        return  # of what was never constructed, nothing but an edit can be different
     structure = origin.state.structure
-    try:
-        again = structure.instance_via_constructors_from(origin.leaves)
-    except Exception:
-        return
-    if found := differences(structure, again, origin.leaves):
-        raise ValueError(
-            f"a model made this {type(instance).__name__}, which nobody edited, and "
-            "it cannot be taken apart as a point in the model:\n  "
-            + "\n  ".join(found)
-            + "\nIts constructors make something else each time."
-        )
+    if origin.traced:
+        if was_edited(instance):
+            return
+        found = differences(structure, instance, origin.leaves)
+        why = "What its constructors keep of a tracer could not be recognised."
+    else:
+        try:
+            again = structure.instance_via_constructors_from(origin.leaves)
+        except Exception:
+            # Made again it would be nothing, so it is known by what it holds only.
+            return
+        found = differences(structure, again, origin.leaves)
+        why = "Its constructors make something else each time."
+        if not found:
+            return
+    raise ValueError(
+        f"a model made this {type(instance).__name__}, which nobody edited, and it "
+        "cannot be taken apart as a point in the model:\n  " + "\n  ".join([*found, why])
+    )

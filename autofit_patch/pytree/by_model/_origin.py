@@ -33,10 +33,7 @@ class Origin(Travelling):
         Whether it was made inside a trace.
     """
 
-    __slots__ = (
-        *("state", "outline", "traced", "derived_objects", "token"),
-        *("_arguments", "_read"),
-    )
+    __slots__ = ("state", "outline", "traced", "derived_objects", "_arguments", "_read")
 
     def __init__(self, state, arguments, outline=False, traced=False):
         self.state = state
@@ -44,23 +41,16 @@ class Origin(Travelling):
         self.traced = traced
         #: What the constructors derived, if that is another for every instance.
         self.derived_objects = None
-        #: What tells the parts of a traced instance from those that replaced them.
-        self.token = object() if traced else None
         self._arguments = arguments
         self._read = None
 
     def for_copy(self):
-        return self.with_leaves(self._arguments, self.token)
+        return Origin(self.state, self._arguments, self.outline, self.traced)
 
     def __deepcopy__(self, memo):
         # Tracers in it must be the copies that the attributes of the instance become.
-        return self.with_leaves(*copy.deepcopy((self.leaves, self.token), memo))
-
-    def with_leaves(self, leaves, token):
-        """The same of a copy of the instance."""
-        origin = Origin(self.state, leaves, self.outline, self.traced)
-        origin.token = token
-        return origin
+        leaves = copy.deepcopy(self.leaves, memo)
+        return Origin(self.state, leaves, self.outline, self.traced)
 
     def __reduce__(self):
         return Origin, (self.state, self.leaves, self.outline, self.traced)
@@ -116,7 +106,7 @@ def set_origin(instance, origin: Origin):
     made by hand.
     """
     if origin.traced:
-        take_note(instance, origin.token)
+        take_note(instance)
     _origins.set(instance, origin)
 
 

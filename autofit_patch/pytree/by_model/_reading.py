@@ -7,11 +7,11 @@ from autofit_patch.pytree._contents import (
     MISSING,
     attribute_from,
     is_array,
-    store,
+    set_identity,
     stored_from,
 )
 from autofit_patch.pytree._keys import same, same_number
-from autofit_patch.pytree._made import is_as_made, was_set
+from autofit_patch.pytree._made import is_as_made, is_where_made, was_set
 from autofit_patch.pytree.by_model._layout import Layout, is_cache
 
 #: Says of a leaf that the instance does not hold it.
@@ -26,6 +26,7 @@ def read(
     obj,
     leaves: list,
     derived_objects: list | None = None,
+    identities: list | None = None,
 ):
     """
     Read the leaves from an object.
@@ -41,6 +42,8 @@ def read(
     derived_objects
         Extended, if given, by what the constructors derived, which is then not
         compared with what they derived in the first instance.
+    identities
+        Extended, if given, by what each object is told from others by.
 
     Returns
     -------
@@ -51,27 +54,32 @@ def read(
     """
     if type(obj) is not layout.cls:
         return EDITED
+    # Done at every call for every object: what is cheap and mostly true comes first.
     result = None
     attributes = layout.attributes_of(obj)
+    if identities is not None:
+        for name in layout.identity_names:
+            identities.append(attributes.get(name))
     for name, index in layout.scalars:
         held = attributes.get(name, MISSING)
         if held is MISSING:
             held = attribute_from(obj, name)
         if leaves[index] is UNREAD and held is not MISSING:
             leaves[index] = held
-        elif not same_number(held, leaves[index]):
+        elif held is not leaves[index] and not same_number(held, leaves[index]):
             return EDITED
     for name, cls, shape, free, fixed in layout.arrays:
         held = attributes.get(name, MISSING)
         if held is MISSING:
             held = attribute_from(obj, name)
-        if not has_entries(held, cls, shape):
+        is_tuple = type(held) is tuple is cls and len(held) == shape[0]
+        if not is_tuple and not has_entries(held, cls, shape):
             return EDITED
         for position, index in free:
             entry = held[position]
             if leaves[index] is UNREAD:
                 leaves[index] = entry
-            elif not same_number(entry, leaves[index]):
+            elif entry is not leaves[index] and not same_number(entry, leaves[index]):
                 return EDITED
         for position, value in fixed:
             if not same_number(held[position], value):
@@ -93,7 +101,7 @@ def read(
         held = attributes.get(name, MISSING)
         if held is MISSING:
             held = attribute_from(obj, name)
-        read_child = read(child, held, leaves, derived_objects)
+        read_child = read(child, held, leaves, derived_objects, identities)
         if read_child is EDITED:
             return EDITED
         result = read_child or result
@@ -141,8 +149,6 @@ class TracedReading:
     ----------
     given
         The values that the instance was made from.
-    token
-        What tells its parts from those that replaced them.
 
     Attributes
     ----------
@@ -151,15 +157,17 @@ class TracedReading:
     derived
         The objects and the names of attributes that only a constructor derives and that
         were set.
+    identities
+        What each object is told from others by.
     """
 
-    def __init__(self, given: tuple, token):
+    def __init__(self, given: tuple):
         self.given = given
-        self.token = token
         self.leaves = [UNREAD] * len(given)
         self.derived = []
+        self.identities = []
 
-    def read(self, layout: Layout, obj, place: tuple = ()) -> bool:
+    def read(self, layout: Layout, obj, is_in_place: bool = True) -> bool:
         """
         Read an object, and say whether it still is one that the model makes.
 
@@ -169,12 +177,13 @@ class TracedReading:
             Its layout.
         obj
             The object.
-        place
-            The names that lead to it.
+        is_in_place
+            Whether it is where it was when it was made, and no other took its place.
         """
         if type(obj) is not layout.cls:
             return False
         attributes = layout.attributes_of(obj)
+        self.identities += map(attributes.get, layout.identity_names)
         for name, index in layout.scalars:
             if not self._take(index, attribute_from(obj, name)):
                 return False
@@ -183,7 +192,7 @@ class TracedReading:
             if not has_entries(held, cls, shape):
                 return False
             # Taken out of an array, a number is another tracer than was put in.
-            kept = cls is not tuple and is_as_made(obj, name, self.token, place)
+            kept = cls is not tuple and is_in_place and is_as_made(obj, name)
             for position, index in free:
                 entry = self.given[index] if kept else held[position]
                 if not self._take(index, entry):
@@ -199,10 +208,11 @@ class TracedReading:
         for name, was in (*layout.derived, *layout.copies):
             if was_set(obj, name) and not is_cache(name, was):
                 self.derived.append((obj, name))
-        return all(
-            self.read(child, attribute_from(obj, name), (*place, name))
-            for name, child in layout.children
-        )
+        for name, child in layout.children:
+            part = attribute_from(obj, name)
+            if not self.read(child, part, is_in_place and is_where_made(part, obj, name)):
+                return False
+        return True
 
     def _take(self, index: int, leaf) -> bool:
         """Take a parameter from one of its places, unless another one has another."""
@@ -250,22 +260,9 @@ def derived_objects_of(layout: Layout, obj) -> list:
     return objects
 
 
-def identities_of(layout: Layout, obj) -> list:
-    """What the objects of an instance are told from others by, in the layout's order."""
-    if not layout.has_identity:
-        return []
-    identities = [tuple(stored_from(obj, name, None) for name in layout.identity_names)]
-    for name, child in layout.children:
-        identities += identities_of(child, attribute_from(obj, name))
-    return identities
-
-
-def set_identities(layout: Layout, obj, identities: list):
+def set_identities(layout: Layout, obj, identities):
     """Let the objects of an instance be told from others as those of another one are."""
-    if not layout.has_identity:
-        return
-    for name, value in zip(layout.identity_names, identities.pop(0), strict=True):
-        if value is not None:
-            store(obj, name, value)
+    set_identity(obj, identities)
     for name, child in layout.children:
-        set_identities(child, attribute_from(obj, name), identities)
+        if child.has_identity:
+            set_identities(child, attribute_from(obj, name), identities)

@@ -100,7 +100,7 @@ class Snapshot:
                 self._dicts == self._copies
                 and all(map(is_, values_of(self._parents), self._children))
                 and (not self._frozen or self._frozen_hold())
-                and [*map(value_of, self._constants)] == self._values
+                and (not self._constants or self._constants_hold())
                 and (not self._arrays or self._arrays_hold())
                 and (not self._others or self._others_hold())
             )
@@ -113,6 +113,9 @@ class Snapshot:
         return [*map(len, self._frozen)] == self._lengths and all(
             map(is_, map(itemgetter("_frozen_cache"), self._frozen), self._caches)
         )
+
+    def _constants_hold(self) -> bool:
+        return [*map(value_of, self._constants)] == self._values
 
     def _arrays_hold(self) -> bool:
         return all(

@@ -42,6 +42,7 @@ class ModelState:
                 pickle.dumps(self._model)
                 self._pickles = True
             except Exception as error:
+                # Whatever the user's classes raise, the instance itself can be pickled.
                 self._pickles = f"its model cannot be pickled: {error!r}"
         if self._pickles is True:
             return ModelState, (self._model,)

@@ -17,14 +17,13 @@ import numpy as np
 from jax.tree_util import GetAttrKey
 
 from autofit_patch.libraries._internals import instance_for_arguments
-from autofit_patch.pytree._contents import is_immutable
+from autofit_patch.pytree._contents import is_immutable, is_tracer
 from autofit_patch.pytree._copies import deepcopy
 from autofit_patch.pytree._keys import is_concrete_scalar, same_number
 from autofit_patch.pytree.by_model._description import (
     description_from,
     has_mutable_constant,
 )
-from autofit_patch.pytree.by_model._identified import IdentifiedStructure
 from autofit_patch.pytree.by_model._layout import Layout
 from autofit_patch.pytree.by_model._origin import Origin, building, set_origin
 from autofit_patch.pytree.by_model._outline import outline_from
@@ -175,26 +174,6 @@ class ModelStructure:
                 origin.derived_objects = derived
         set_origin(instance, origin)
 
-    def structure_of(self, instance, lasting: bool):
-        """
-        The structure of an instance as JAX gets it: with what its objects are told from
-        others by, where there is any.
-
-        Parameters
-        ----------
-        instance
-            The instance.
-        lasting
-            Whether it is needed for longer than the instance lives: what is made in a
-            trace is dead when JAX makes the same of the results.
-        """
-        if not self.layout.has_identity:
-            return self
-        structure = IdentifiedStructure(self, instance)
-        if lasting:
-            structure.identities  # noqa: B018
-        return structure
-
     def instance_from(self, leaves):
         """
         The instance with the given leaves (JAX calls this to unflatten).
@@ -212,7 +191,7 @@ class ModelStructure:
         if not are_numbers(leaves):
             return self._outline_from(leaves, "its leaves are not single numbers")
         leaves = tuple(map(leaf_from, leaves))
-        if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+        if any(map(is_tracer, leaves)):
             instance = self._traced_from(leaves)
             self.remember(instance, Origin(self.state, leaves, traced=True))
             return instance
@@ -307,6 +286,7 @@ def default_from(model, name: str):
         cls = model.object_for_path(path).cls
         default = inspect.signature(cls).parameters[argument].default
     except Exception:
+        # It goes into advice only: a path that leads to no class has no default.
         return None
     return default if isinstance(default, (int, float)) else None
 
