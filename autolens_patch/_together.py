@@ -10,7 +10,12 @@ import autolens as al
 import numpy as np
 from autolens.lens import tracer_util
 
-from autogalaxy_patch.together._sum import Sum, mass_profiles_of
+from autogalaxy_patch.together._sum import (
+    Sum,
+    is_dark,
+    light_profiles_of,
+    mass_profiles_of,
+)
 from autogalaxy_patch.together._switch import replaces
 
 
@@ -56,11 +61,19 @@ class TracerOfPlanes(al.Tracer):
         return [plane_from(galaxies) for galaxies in super().planes]
 
 
+class DarkTracer(TracerOfPlanes):
+    """One whose light is all solved for: its images are zeros, on whatever grid."""
+
+    def traced_grid_2d_list_from(self, grid, xp=np, plane_index_limit=None):
+        return [grid] * (1 + plane_index_limit)
+
+
 @replaces(
     *("autolens", al.Tracer, "image_2d_list_from"),
     *("self", "grid", "xp", "operated_only"),
 )
 def images_of_planes(original, self, grid, xp=np, operated_only=None):
     tracer = copy.copy(self)
-    tracer.__class__ = TracerOfPlanes
+    has_light = not all(map(is_dark, light_profiles_of(self.members)))
+    tracer.__class__ = TracerOfPlanes if has_light else DarkTracer
     return original(tracer, grid=grid, xp=xp, operated_only=operated_only)

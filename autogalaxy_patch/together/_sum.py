@@ -105,3 +105,10 @@ def light_profiles_of(members) -> list:
             cls=ag.LightProfile, cls_filtered=LightProfileLinear
         )
     ]
+
+
+def is_dark(profile) -> bool:
+    """Whether a light profile has no image of its own: its intensity is solved for."""
+    if isinstance(profile, ag.lp_basis.Basis):
+        return all(map(is_dark, profile.light_profile_list))
+    return isinstance(profile, LightProfileLinear)
