@@ -13,7 +13,12 @@ from autofit_patch.pytree._contents import (
     is_counter,
 )
 from autofit_patch.pytree._keys import same
-from autofit_patch.pytree._made import holds_tracer, was_set
+from autofit_patch.pytree._made import (
+    attributes_set_of,
+    holds_tracer,
+    made_attributes_of,
+    was_set,
+)
 from autofit_patch.pytree.by_hand._arguments import given_argument_of
 from autofit_patch.pytree.by_hand._constructor import Constructor, is_part_of
 from autofit_patch.pytree.by_model._layout import is_cache
@@ -44,6 +49,8 @@ def arguments_and_extras_of(constructor: Constructor, obj) -> tuple[dict, dict]:
         something else, and which of the two is meant cannot be known.
     """
     held = constructor.arguments_of(obj)
+    if is_as_constructed(constructor, obj, held):
+        return held, {}
     try:
         return held, extras_of(constructor, obj, held, held)
     except ValueError:
@@ -56,6 +63,31 @@ def arguments_and_extras_of(constructor: Constructor, obj) -> tuple[dict, dict]:
             for name, value in given.items()
         }
         return arguments, extras_of(constructor, obj, arguments, held)
+
+
+def is_as_constructed(constructor: Constructor, obj, held: dict) -> bool:
+    """
+    Whether an object that is being traced is known to be what its constructor makes of
+    what it holds. (Making it again would trace all that the constructor computes.)
+
+    Parameters
+    ----------
+    constructor
+        The constructor of its class.
+    obj
+        The object.
+    held
+        What it holds under the names of the arguments.
+    """
+    if not constructor.keeps_arguments or not holds_tracer(tuple(held.values())):
+        return False
+    attributes = attributes_of(obj)
+    return (
+        attributes.keys() >= held.keys()
+        and attributes.keys() <= constructor.derived_names
+        and bool(made_attributes_of(obj))
+        and not attributes_set_of(obj)
+    )
 
 
 def extras_of(constructor: Constructor, obj, arguments: dict, held: dict) -> dict:

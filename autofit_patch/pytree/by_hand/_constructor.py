@@ -16,6 +16,7 @@ from autofit_patch.pytree._contents import (
     is_counter,
 )
 from autofit_patch.pytree.by_hand._arguments import (
+    forgotten_names,
     given_argument_of,
     odd_keywords_of,
     remember_forgotten_arguments,
@@ -82,6 +83,16 @@ class Constructor:
         """Whether an argument is structure even if it is a number."""
         return not CONCRETE_ARGUMENTS.keys().isdisjoint(
             (name, f"{self.cls.__name__}.{name}")
+        )
+
+    @functools.cached_property
+    def keeps_arguments(self) -> bool:
+        """Whether each argument is kept as it is, as far as the constructors tell."""
+        return not (
+            self._arguments_from
+            or self.takes_any_keyword
+            or forgotten_names(self.cls)
+            or self.cls.__setattr__ is not object.__setattr__
         )
 
     @property
