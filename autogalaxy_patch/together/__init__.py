@@ -7,7 +7,10 @@ profiles. ``_convolution`` and ``_binning`` are linear maps whose transposes are
 ``_replaced`` lists which functions of the libraries use them, ``_switch`` when they do.
 """
 
+import importlib
 import sys
+
+from wrapt import register_post_import_hook
 
 from autofit_patch.libraries._required import relying_on
 from autogalaxy_patch.together import _switch
@@ -22,10 +25,11 @@ def evaluate_together(on: bool = True) -> _switch.Together:
     is computed once. So the time to compile a likelihood grows with the kinds of its
     profiles, not with their number. Values and gradients are the same, but for rounding.
 
-    It acts under JAX only, in the thread that calls it. Jitted functions that were called
-    before are traced again at their next call; what was compiled ahead of time
-    (``jax.jit(f).lower(x).compile()``, a function of ``autofit_patch.batch.map`` that was
-    called already) stays as it is.
+    It acts under JAX only, in all threads of the process, and not in processes that it
+    starts. In a ``with`` block it ends with the block, and acts in one thread only.
+    Jitted functions and functions of ``autofit_patch.batch.map`` that were called before
+    are traced again at their next call; what was compiled ahead of time
+    (``jax.jit(f).lower(x).compile()``) stays as it is.
 
     Parameters
     ----------
@@ -34,10 +38,12 @@ def evaluate_together(on: bool = True) -> _switch.Together:
 
     Returns
     -------
-    A context manager that ends it, or puts back what was before.
+    A context manager, for the ``with`` block.
 
     Raises
     ------
+    TypeError
+        If ``on`` is not a boolean.
     ImportError
         If a function of the libraries that is replaced is not as it was in the releases
         that the patch was tested with.
@@ -52,10 +58,27 @@ def evaluate_together(on: bool = True) -> _switch.Together:
     >>> with autolens_patch.evaluate_together():
     ...     jax.jit(analysis.log_likelihood_function)(instance)
     """
-    with relying_on("autogalaxy"):
-        from autogalaxy_patch.together import _replaced  # noqa: F401
-    if "autolens" in sys.modules and "autolens_patch" in sys.modules:
-        with relying_on("autolens"):
-            from autolens_patch import _together  # noqa: F401
-    _switch.apply()
+    if not isinstance(on, bool):
+        raise TypeError(
+            f"evaluate_together expected True or False, and was given {on!r}, a "
+            f"{type(on).__name__}. It is called before what is to be traced: "
+            "autolens_patch.evaluate_together(); jax.jit(function)(instance)"
+        )
+    _replace_in("autogalaxy", "autogalaxy_patch.together._replaced")
+    if "autolens_patch" in sys.modules:
+        _replace_in("autolens", "autolens_patch._together")
     return _switch.Together(on)
+
+
+def _replace_in(library: str, module: str):
+    """
+    Replace the functions of a library that a module lists: now, or once it is imported,
+    so that it is still the user who decides in which order the libraries are imported.
+    """
+
+    def hook(_):
+        with relying_on(library):
+            importlib.import_module(module)
+        _switch.apply()
+
+    register_post_import_hook(hook, library)

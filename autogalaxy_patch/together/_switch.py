@@ -18,10 +18,14 @@ from autofit_patch.libraries._required import require
 _is_on = jax.make_user_context(default_value=False)
 
 
+# In older releases of JAX, only what is behind it has a value for all threads.
+_for_all_threads = _is_on if hasattr(_is_on, "set_global") else _is_on._obj
+
+
 class Together:
     """
-    Profiles are evaluated together from when this is made, until a ``with`` block that it
-    opens ends.
+    Profiles are evaluated together from when this is made, in all threads; or, if it
+    opens a ``with`` block, within that block only, and in the thread that it is in.
 
     Parameters
     ----------
@@ -30,10 +34,14 @@ class Together:
     """
 
     def __init__(self, on: bool):
-        self._context = _is_on(on)
-        self._context.__enter__()
+        self._on = on
+        self._before = _for_all_threads.get_global()
+        _for_all_threads.set_global(on)
 
     def __enter__(self):
+        _for_all_threads.set_global(self._before)
+        self._context = _is_on(self._on)
+        self._context.__enter__()
         return self
 
     def __exit__(self, *error):
