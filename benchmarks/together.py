@@ -13,7 +13,7 @@ import json
 import sys
 import time
 
-from measuring import PROJECT, in_process, likelihood_and_instances, medians_in_turn
+from measuring import PROJECT, in_process, medians_in_turn
 
 
 def compiled(function, on: bool, argument) -> dict:
@@ -36,39 +36,65 @@ def compiled(function, on: bool, argument) -> dict:
     }
 
 
-def likelihood_from(gaussians: int, sub_size: int | None = None):
-    """The likelihood of hst imaging, perhaps over-sampled everywhere; an instance."""
-    import autolens_patch  # noqa: I001
-
+def analysis_from(sub_size: int | None = None, use_jax: bool = True):
+    """The analysis of hst imaging, perhaps over-sampled everywhere."""
     import autolens as al
-    import jax
-    import numpy as np
 
     from jax_profiling.dataset import imaging_from
     from jax_profiling.instruments import INSTRUMENTS
-    from jax_profiling.model import mge_model_from, vectors_near_truth_from
 
-    jax.config.update("jax_enable_compilation_cache", False)
     dataset = imaging_from(INSTRUMENTS["hst"], PROJECT / "jax_profiling/dataset/imaging")
     if sub_size:
         dataset = dataset.apply_over_sampling(over_sample_size_lp=sub_size)
+    return al.AnalysisImaging(dataset=dataset, use_jax=use_jax)
+
+
+def analysis_of_visibilities():
+    """The analysis of sma visibilities."""
+    import autoarray as aa
+    import autolens as al
+
+    from jax_profiling.instruments import ARRAYS
+    from jax_profiling.simulators.interferometer import interferometer_from
+
+    dataset = interferometer_from(ARRAYS["sma"], aa.TransformerNUFFT)
+    return al.AnalysisInterferometer(dataset=dataset, use_jax=True)
+
+
+def instances_from(total: int, gaussians: int = 20) -> list:
+    """Instances of lens and source with Gaussians, near the truth of the data."""
+    import numpy as np
+
+    from jax_profiling.model import mge_model_from, vectors_near_truth_from
+
     model = mge_model_from(total_gaussians=gaussians)
-    (vector,) = vectors_near_truth_from(model, 1)
-    analysis = al.AnalysisImaging(dataset=dataset, use_jax=True)
-    # What the libraries compute while they trace is made before anything is timed.
-    instance = model.instance_from_vector(np.array(vector))
+    vectors = map(np.array, vectors_near_truth_from(model, total))
+    return [model.instance_from_vector(vector) for vector in vectors]
+
+
+def ready(likelihood, instance):
+    """A likelihood for which the libraries computed what they do while they trace."""
+    import jax
+
+    import autolens_patch
+
+    jax.config.update("jax_enable_compilation_cache", False)
     for on in (False, True):
         with autolens_patch.evaluate_together(on):
-            jax.eval_shape(lambda each: analysis.log_likelihood_function(each), instance)
-    return analysis.log_likelihood_function, instance
+            jax.eval_shape(lambda each: likelihood(each), instance)
+    return likelihood
 
 
-def both_ways(calls: int, gaussians: int = 20, sub_size: int | None = None) -> dict:
+def both_ways(calls: int, sub_size: int | None = None) -> dict:
     """Ratios of a likelihood and of its value and gradient, together to one by one."""
+    import autolens_patch  # noqa: F401, I001
+
     import jax
     import numpy as np
 
-    likelihood, instance = likelihood_from(gaussians, sub_size)
+    (instance,) = instances_from(1)
+    likelihood = ready(analysis_from(sub_size).log_likelihood_function, instance)
+    reference = analysis_from(sub_size, use_jax=False).log_likelihood_function(instance)
     functions = {
         "likelihood": lambda instance: likelihood(instance),
         "gradient": jax.value_and_grad(lambda instance: likelihood(instance)),
@@ -91,16 +117,36 @@ def both_ways(calls: int, gaussians: int = 20, sub_size: int | None = None) -> d
         ratios[f"{name} steady"] = medians[name, True] / medians[name, False]
         difference = results[name, True] / results[name, False] - 1.0
         ratios[f"{name} difference"] = float(np.abs(difference).max())
+    (value,) = results["likelihood", True]
+    ratios["likelihood difference to NumPy"] = float(abs(value / reference - 1.0))
     return ratios
+
+
+def compiling_of_visibilities() -> float:
+    """Seconds to lower and compile the gradient of sma, together to one by one."""
+    import autolens_patch  # noqa: F401, I001
+
+    import jax
+
+    (instance,) = instances_from(1)
+    likelihood = ready(analysis_of_visibilities().log_likelihood_function, instance)
+    seconds = {}
+    for on in (False, True):
+        program = compiled(jax.value_and_grad(likelihood), on, instance)
+        seconds[on] = program["lower"] + program["compile"]
+    return seconds[True] / seconds[False]
 
 
 def growth_of_mge() -> float:
     """Seconds to lower and compile the gradient of 60+60 Gaussians, to those of 20+20."""
+    import autolens_patch  # noqa: F401, I001
+
     import jax
 
     seconds = {}
     for gaussians in (20, 60):
-        likelihood, instance = likelihood_from(gaussians)
+        (instance,) = instances_from(1, gaussians)
+        likelihood = ready(analysis_from().log_likelihood_function, instance)
         program = compiled(jax.value_and_grad(likelihood), True, instance)
         seconds[gaussians] = program["lower"] + program["compile"]
     return seconds[60] / seconds[20]
@@ -128,19 +174,40 @@ def deflections_of_cluster(galaxies: int):
     return deflections, cluster_model_from(galaxies).instance_from_prior_medians()
 
 
-def growth_of_cluster() -> float:
-    """Seconds to lower and compile the deflections of 100 galaxies, to those of 10."""
+def point_likelihood_of_cluster(galaxies: int):
+    """The likelihood of the images of a point behind a cluster; an instance."""
+    import autolens_patch  # noqa: F401, I001
+
+    import autolens as al
+
+    from jax_profiling.cluster import cluster_model_from
+    from jax_profiling.instruments import INSTRUMENTS
+    from jax_profiling.simulators.point_source import (
+        point_dataset_from,
+        point_solver_from,
+    )
+
+    instance = cluster_model_from(galaxies).instance_from_prior_medians()
+    hst = INSTRUMENTS["hst"]
+    solver = point_solver_from(hst, 300)
+    analysis = al.AnalysisPoint(
+        dataset=point_dataset_from(hst, truth=instance, solver=solver),
+        solver=solver,
+        fit_positions_cls=al.FitPositionsImagePairAll,
+        use_jax=True,
+    )
+    return analysis.log_likelihood_function, instance
+
+
+def growth_of_cluster(function_from: str) -> float:
+    """Seconds to lower and compile a function of 100 galaxies, to that of 10."""
     seconds = {}
-    compiled(*of_cluster(10))
-    for galaxies in (10, 100):
-        program = compiled(*of_cluster(galaxies))
+    # Both are warm before they are timed.
+    for galaxies in (10, 100, 10, 100):
+        function, instance = globals()[function_from](galaxies)
+        program = compiled(function, True, instance)
         seconds[galaxies] = program["lower"] + program["compile"]
     return seconds[100] / seconds[10]
-
-
-def of_cluster(galaxies: int) -> tuple:
-    deflections, instance = deflections_of_cluster(galaxies)
-    return deflections, True, instance
 
 
 def gradient_of_cluster(calls: int) -> float:
@@ -156,28 +223,37 @@ def gradient_of_cluster(calls: int) -> float:
     return medians[True] / medians[False]
 
 
-def batches(calls: int, total: int = 64) -> dict:
-    """Times of a batch of likelihoods, by each of the ways to evaluate it."""
-    import jax
-    import numpy as np
+def batches(calls: int, sub_size: int | None, of_gradient: bool) -> dict:
+    """Times of a batch of 64 likelihoods or gradients, by each way to evaluate it."""
+    import autolens_patch  # noqa: I001
 
-    import autolens_patch
+    import jax
+
     from autofit_patch import batch
 
-    likelihood, instances = likelihood_and_instances(total)
-    members = batch.unstack(instances)
+    members = instances_from(64)
+    instances = batch.stack(members)
+    function = ready(analysis_from(sub_size).log_likelihood_function, members[0])
+    if of_gradient:
+        function = jax.value_and_grad(function)
     functions = {}
     for on in (False, True):
         with autolens_patch.evaluate_together(on):
-            mapped = batch.map(lambda instance: likelihood(instance))
+            mapped = batch.map(lambda instance: function(instance))
             for _ in range(6):
                 mapped(instances)  # until the width is found
-        functions[f"map {on}"] = lambda mapped=mapped: mapped(instances)
-    with autolens_patch.evaluate_together():
-        single = jax.jit(likelihood).lower(members[0]).compile()
-        vmapped = jax.jit(jax.vmap(likelihood)).lower(instances).compile()
-    functions["loop"] = lambda: [float(single(member)) for member in members]
-    functions["vmap"] = lambda: np.asarray(vmapped(instances))
+
+        def call(mapped=mapped, on=on):
+            with autolens_patch.evaluate_together(on):
+                mapped(instances)
+
+        functions[f"map {on}"] = call
+    if not (sub_size or of_gradient):
+        with autolens_patch.evaluate_together():
+            single = jax.jit(function).lower(members[0]).compile()
+            vmapped = jax.jit(jax.vmap(function)).lower(instances).compile()
+        functions["loop"] = lambda: [float(single(member)) for member in members]
+        functions["vmap"] = lambda: jax.block_until_ready(vmapped(instances))
     medians_in_turn(functions, 1)
     return medians_in_turn(functions, calls)
 
@@ -191,6 +267,7 @@ def rows(calls: int, quick: bool):
         **{"gradient steady": 0.65, "gradient / likelihood": 3.0},
         **{"likelihood memory": 1.0, "gradient memory": 1.0},
         **{"likelihood difference": 1e-12, "gradient difference": 1e-10},
+        "likelihood difference to NumPy": 1e-9,
     }
     for name, bar in bars.items():
         yield f"hst 20+20, {name}", hst[name], bar
@@ -199,22 +276,37 @@ def rows(calls: int, quick: bool):
         in_process(__file__, f"gradient_of_cluster({calls})"),
         1.0,
     )
-    yield (
-        "cluster of 100 / of 10, lower and compile",
-        in_process(__file__, "growth_of_cluster()"),
-        2.0,
-    )
+    for name, function in {
+        "deflections": "deflections_of_cluster",
+        "point-source likelihood": "point_likelihood_of_cluster",
+    }.items():
+        growth = in_process(__file__, f"growth_of_cluster({function!r})")
+        yield f"100 / 10 cluster galaxies, compiling {name}", growth, 2.0
+    visibilities = in_process(__file__, "compiling_of_visibilities()")
+    yield "sma 20+20, lower and compile of the gradient", visibilities, 0.35
     if quick:
         return
-    fine = in_process(__file__, f"both_ways({calls}, sub_size=4)")
+    fine = in_process(__file__, f"both_ways({calls}, 4)")
     yield "over-sampled 4 x 4, likelihood", fine["likelihood steady"], 0.3
     yield "over-sampled 4 x 4, value and gradient", fine["gradient steady"], 0.4
     growth = in_process(__file__, "growth_of_mge()")
     yield "60+60 / 20+20, lower and compile of the gradient", growth, 1.2
-    times = in_process(__file__, f"batches({calls})")
-    yield "batch.map, together / one by one", times["map True"] / times["map False"], 0.85
-    yield "batch.map / loop of jit, both together", times["map True"] / times["loop"], 0.7
-    yield "batch.map / jit(vmap), both together", times["map True"] / times["vmap"], 0.55
+    for sub_size, of_gradient, bar in (
+        (None, False, 0.85),
+        (None, True, 0.7),
+        (4, False, 0.85),
+        (4, True, 0.7),
+    ):
+        # A batch of 64 takes as long as 64 calls.
+        code = f"batches({min(calls, 5)}, {sub_size}, {of_gradient})"
+        times = in_process(__file__, code)
+        data = "over-sampled 4 x 4" if sub_size else "hst"
+        what = "gradients" if of_gradient else "likelihoods"
+        ratio = times["map True"] / times["map False"]
+        yield f"batch.map of 64 {what}, {data}", ratio, bar
+        if "loop" in times:
+            yield "the same / loop of jit", times["map True"] / times["loop"], 0.7
+            yield "the same / jit(vmap)", times["map True"] / times["vmap"], 0.55
 
 
 def main():
