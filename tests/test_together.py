@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from autofit.non_linear.fitness import Fitness
+from fit_cases import CASES
 from lens import VECTOR, imaging_from, lens_model_from
 
 import autolens_patch
@@ -34,10 +35,8 @@ def dataset():
     return imaging_from()
 
 
-@pytest.mark.parametrize("total_gaussians", [1, 3])
-def test_likelihood_and_gradient_are_the_same(dataset, total_gaussians):
-    model = lens_model_from(total_gaussians)
-    instance = model.instance_from_vector(list(VECTOR))
+def test_likelihood_and_gradient_are_the_same(dataset):
+    instance = lens_model_from(3).instance_from_vector(list(VECTOR))
     plain, together = values_and_gradients(likelihood_of(dataset), instance)
     assert together[0] == pytest.approx(plain[0], rel=1e-12)
     np.testing.assert_allclose(together[1], plain[1], rtol=1e-10)
@@ -120,40 +119,18 @@ def test_blurred_images_are_those_of_the_libraries(size, centre):
     assert np.prod(frame.shape) <= np.prod(state.fft_shape)
 
 
-def test_searches_get_the_same_likelihoods(dataset):
-    model = lens_model_from(2)
+def test_searches_get_the_same_likelihoods():
+    case = CASES["galaxy image, linear light"]()
     fitness = [
         Fitness(
-            model=model,
-            analysis=al.AnalysisImaging(dataset=dataset, use_jax=True),
+            model=case.model,
+            analysis=case.analysis_from(use_jax=True),
             paths=None,
             fom_is_log_likelihood=True,
             resample_figure_of_merit=-np.inf,
         )
         for _ in range(2)
     ]
-    plain = float(fitness[0].call(VECTOR))
+    plain = float(fitness[0].call(case.vector))
     with autolens_patch.evaluate_together():
-        assert float(fitness[1].call(VECTOR)) == pytest.approx(plain, rel=1e-12)
-
-
-def test_order_of_columns_of_mixed_profiles(dataset):
-    profiles = [
-        al.lp_linear.Gaussian(sigma=0.3),
-        al.lp_linear.Sersic(effective_radius=0.7),
-        al.lp_linear.Gaussian(sigma=0.6),
-        al.lp_linear.Sersic(effective_radius=0.4),
-        al.lp_linear.Gaussian(centre=(0.2, 0.1), sigma=0.9),
-    ]
-    linear = al.LightProfileLinearObjFuncList(
-        grid=dataset.grids.lp,
-        blurring_grid=dataset.grids.blurring,
-        psf=dataset.psf,
-        light_profile_list=profiles,
-        regularization=None,
-        xp=jnp,
-    )
-    plain = linear.mapping_matrix
-    with autolens_patch.evaluate_together():
-        together = linear.mapping_matrix
-    np.testing.assert_allclose(together, plain, rtol=1e-12)
+        assert float(fitness[1].call(case.vector)) == pytest.approx(plain, rel=1e-12)

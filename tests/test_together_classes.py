@@ -24,11 +24,16 @@ MASS = ("deflections_yx_2d_from", "convergence_2d_from", "potential_2d_from")
 ON_PIXELS = ("InputDeflections", "InputPotential", "GaussianRandomField")
 
 #: Mass that is left out: programs of thousands of operations, two minutes for all of them.
-#: They do nothing that the others do not: ``mp.Sersic`` is such a sum too.
+#: They do nothing that the others do not: ``mp.Sersic`` is such a sum too. Of classes of
+#: light and mass, two are enough: their figures are those of their light and their mass.
 LEFT_OUT = {
     **dict.fromkeys(
         ("Gaussian", "GaussianGradient", "SersicCore", "SersicCoreSph"),
         "a sum over a thousand Gaussians",
+    ),
+    **dict.fromkeys(
+        ("SersicSph", "Exponential", "DevVaucouleurs", "DevVaucouleursSph"),
+        "its deflections are those of Sersic and ExponentialSph",
     ),
     **dict.fromkeys(
         ("NFW", "gNFW", "gNFWSph", "cNFW", "cNFWSph"), "a sum over many profiles"
@@ -70,8 +75,9 @@ def grid_of(cls):
 def quantities_of(name: str) -> list:
     """Those of a class that are not left out, or inherited from a class of mass alone."""
     cls = PROFILES[name]
-    has_no_mass = name.startswith("lmp.") or cls.__name__ in LEFT_OUT
-    quantities = LIGHT if has_no_mass else LIGHT + MASS
+    if name.startswith("lmp."):
+        return list(LIGHT) if name in ("lmp.Gaussian", "lmp.SersicGradientSph") else []
+    quantities = LIGHT if cls.__name__ in LEFT_OUT else LIGHT + MASS
     return [each for each in quantities if each in methods_of(cls)]
 
 
@@ -101,7 +107,6 @@ class Profiles:
     """
 
     def __init__(self, name: str, places, values):
-        self.name = name
         self.cls = PROFILES[name]
         self.model = model_from(self.cls)
         self.grid = grid_of(self.cls)
@@ -218,7 +223,7 @@ def assert_equal_to_one_by_one(profiles: Profiles, quantities: list):
         return {quantity: profiles.many(quantity, values) for quantity in working}
 
     length = len(jax.make_jaxpr(one)(rows[0]).eqns)
-    is_long = length > LONG or profiles.name.startswith("lmp.")
+    is_long = length > LONG
     rtol = SUMS if length > LONG_SUM else VALUES
     if not is_long:
         one, many = with_gradient(one), with_gradient(many)

@@ -35,7 +35,7 @@ def gaussians_from(count: int, cls=al.lp.Gaussian, **others) -> list:
     ]
 
 
-def mixed_basis(**others) -> al.lp_basis.Basis:
+def mixed_basis() -> al.lp_basis.Basis:
     """Gaussians and Sersics in turn, with Gaussians of another centre."""
     first, second, third = gaussians_from(3, intensity=0.3)
     return al.lp_basis.Basis(
@@ -46,8 +46,7 @@ def mixed_basis(**others) -> al.lp_basis.Basis:
             al.lp.Sersic(effective_radius=0.4, intensity=0.4),
             al.lp.Gaussian(centre=(0.2, 0.1), sigma=0.9),
             third,
-        ],
-        **others,
+        ]
     )
 
 
@@ -154,22 +153,26 @@ def test_figures_are_those_of_one_by_one_and_of_numpy(part, grid):
     assert_same(together, figures_of(obj, grid, np), NUMPY)
 
 
-def linear_light_from(profiles, psf=None, regularization=None, xp=jnp, **settings):
+def linear_light_from(profiles, psf=None, xp=jnp, **settings):
     """The columns of linear light before and after they are blurred."""
-    sizes = GRIDS["different numbers of sub-pixels"].over_sample_size
-    size = psf.convolve_over_sample_size if psf else 1
-    linear = al.LightProfileLinearObjFuncList(
-        grid=al.Grid2D.from_mask(
-            mask=MASK, over_sample_size=sizes if size == 1 else size
-        ),
-        blurring_grid=psf
-        and al.Grid2D.from_mask(
-            mask=MASK.derive_mask.blurring_from(kernel_shape_native=(5, 5)),
+    grid = GRIDS["different numbers of sub-pixels"]
+    if psf is None:
+        blurring_grid = None
+    else:
+        # A PSF of finer pixels blurs the sub-pixels that it is given for.
+        size = psf.convolve_over_sample_size
+        if size > 1:
+            grid = al.Grid2D.from_mask(mask=MASK, over_sample_size=size)
+        blurring_grid = al.Grid2D.from_mask(
+            mask=MASK.derive_mask.blurring_from(kernel_shape_native=(3, 3)),
             over_sample_size=size,
-        ),
+        )
+    linear = al.LightProfileLinearObjFuncList(
+        grid=grid,
+        blurring_grid=blurring_grid,
         psf=psf,
         light_profile_list=profiles,
-        regularization=regularization,
+        regularization=None,
         settings=al.Settings(**settings),
         xp=xp,
     )
