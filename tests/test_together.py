@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.signal
 from autofit.non_linear.fitness import Fitness
 from fit_cases import CASES
 from lens import VECTOR, imaging_from, lens_model_from
@@ -76,25 +77,51 @@ def test_switching_it_traces_again(dataset):
     assert len(traces) == 2
 
 
-@pytest.mark.parametrize("size", [(3, 3), (5, 3), (4, 4), (2, 5), (4, 7)])
-@pytest.mark.parametrize("centre", [(0.0, 0.0), (1.5, -1.8)])
-def test_blurred_images_are_those_of_the_libraries(size, centre):
-    random = np.random.default_rng(1)
+SHAPE = {"shape_native": (13, 11), "pixel_scales": 0.3}
+
+#: Masks in the middle of the frame, at its edge, in two of its corners, and without end.
+MASKS = {
+    "middle": al.Mask2D.circular(radius=0.7, **SHAPE),
+    "edge": al.Mask2D.circular(radius=0.7, centre=(-1.2, 0.9), **SHAPE),
+    "corners": al.Mask2D(
+        ~np.pad(np.eye(2, dtype=bool).repeat(2, 0).repeat(2, 1), ((4, 5), (3, 4))),
+        pixel_scales=0.3,
+    ),
+    "frame": al.Mask2D.all_false(shape_native=(5, 4), pixel_scales=0.3),
+}
+
+
+def convolved_directly(kernel, image, around, state):
+    """An image convolved pixel by pixel: nothing wraps around."""
+    lit = np.zeros(state.mask.shape_native)
+    lit[state.mask.slim_to_native_tuple] = image
+    lit[state.blurring_mask.slim_to_native_tuple] = around
+    centre = [(length - 1) // 2 for length in kernel.shape]
+    convolved = scipy.signal.convolve2d(lit, kernel)
+    convolved = convolved[centre[0] :, centre[1] :]
+    return convolved[state.mask.slim_to_native_tuple]
+
+
+@pytest.mark.parametrize(
+    ("size", "mask"),
+    [
+        *(((3, 3), mask) for mask in MASKS),
+        *((size, "edge") for size in ((5, 3), (4, 4), (2, 5), (4, 7), (1, 1))),
+        *((size, "frame") for size in ((2, 4), (5, 7))),
+    ],
+)
+def test_blurred_images_and_their_derivatives_are_those_of_the_libraries(size, mask):
+    random, mask = np.random.default_rng(1), MASKS[mask]
+    kernel = random.uniform(size=size)
     psf = al.Convolver(
-        kernel=al.Array2D.no_mask(random.uniform(size=size), pixel_scales=0.3),
-        use_fft=True,
-    )
-    mask = al.Mask2D.circular(
-        shape_native=(21, 19), pixel_scales=0.3, radius=0.9, centre=centre
+        kernel=al.Array2D.no_mask(kernel, pixel_scales=0.3), use_fft=True
     )
     state = psf.state_from(mask=mask)
     pixels = mask.pixels_in_mask
-    blurring = state.blurring_mask.pixels_in_mask
-    image, around = random.uniform(size=pixels), random.uniform(size=blurring)
-    wrapped = (
-        al.Array2D(values=jnp.array(image), mask=mask),
-        al.Array2D(values=jnp.array(around), mask=state.blurring_mask),
-    )
+    around = state.blurring_mask.pixels_in_mask
+    arguments = random.uniform(size=pixels), random.uniform(size=around)
+    tangents = random.uniform(size=pixels), random.uniform(size=around)
+    weights = random.uniform(size=pixels)
 
     def blurred(image, around):
         return psf.convolved_image_from(
@@ -103,18 +130,19 @@ def test_blurred_images_are_those_of_the_libraries(size, centre):
             xp=jnp,
         ).array
 
-    expected = np.asarray(psf.convolved_image_from(*wrapped, xp=jnp).array)
-    tangents = (random.uniform(size=pixels), random.uniform(size=blurring))
-    weights = random.uniform(size=pixels)
+    def derivatives(arguments, tangents, weights):
+        values, back = jax.vjp(blurred, *arguments)
+        return [values, jax.jvp(blurred, arguments, tangents)[1], *back(weights)]
+
     results = []
     for on in (False, True):
         with autolens_patch.evaluate_together(on):
-            values, back = jax.vjp(blurred, jnp.array(image), jnp.array(around))
-            _, forward = jax.jvp(blurred, (image, around), tangents)
-            results.append([values, forward, *back(jnp.array(weights))])
-    np.testing.assert_allclose(results[1][0], expected, rtol=1e-12, atol=1e-13)
+            results.append(jax.jit(derivatives)(arguments, tangents, weights))
     for found, plain in zip(results[1], results[0], strict=True):
         np.testing.assert_allclose(found, plain, rtol=1e-12, atol=1e-12)
+    for found, (image, light) in zip(results[1], (arguments, tangents), strict=False):
+        expected = convolved_directly(kernel, image, light, state)
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
     frame = _convolution.frame_from(psf, mask)
     assert np.prod(frame.shape) <= np.prod(state.fft_shape)
 
