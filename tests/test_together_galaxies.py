@@ -88,12 +88,9 @@ PARTS = {
     "a galaxy with bases of mass alone": lambda: galaxy_from(
         0.5, 1, one=mass_basis(), two=mass_basis(), three=mass_basis(0.1)
     ),
-    "a tracer of two planes": lambda: al.Tracer(
-        [galaxy_from(0.5, 1), galaxy_from(0.5, 2), al.Galaxy(1.0, light=al.lp.Sersic())]
-    ),
     "a tracer of three planes": lambda: al.Tracer(
         [
-            *(galaxy_from(0.5, 1), galaxy_from(0.5, 2, basis=mixed_basis())),
+            *(galaxy_from(0.5, 1), galaxy_from(0.5, 2)),
             *(galaxy_from(0.8, 3, masses=mass_basis()), galaxy_from(0.8, 4, **OPERATED)),
             *(galaxy_from(1.5, 5), galaxy_from(1.5, 6)),
         ]
@@ -102,7 +99,7 @@ PARTS = {
 
 
 def figures_of(obj, grid, xp) -> list:
-    """All that the libraries sum or list over profiles, of a galaxy, a plane or a tracer."""
+    """All that the libraries sum or list over the profiles of galaxies."""
     arguments = {"grid": grid, "xp": xp}
     figures = [
         obj.image_2d_from(**arguments),
