@@ -276,5 +276,15 @@ def test_profiles_may_share_their_parameters(name, count, shared):
     assert_equal_to_one_by_one(profiles, quantities_of(name))
 
 
+@pytest.mark.parametrize("profiles", [slice(0, 1), slice(0, 3)])
+def test_two_parameters_of_a_profile_may_be_one(profiles):
+    """That they are one in the first profile does not make them one in the others."""
+    vectors = vectors_for(model_from(PROFILES["lp.Sersic"]), 3)
+    places = np.arange(vectors.size).reshape(vectors.shape)
+    places[profiles, 1] = places[profiles, 0]
+    profiles = Profiles("lp.Sersic", places, vectors.ravel())
+    assert_equal_to_one_by_one(profiles, quantities_of("lp.Sersic"))
+
+
 def test_profiles_that_are_left_out_are_in_the_libraries():
     assert LEFT_OUT.keys() <= {cls.__name__ for cls in PROFILES.values()}

@@ -35,6 +35,7 @@ LEFT_OUT = (
     *("positions, all pairs", "positions, repeated pairs", "time delays"),
     *("positions in the source, solved", "fluxes, solved", "time delays, solved"),
     *("image, rectangular mesh", "image, mesh of the density", "image with a sky"),
+    *("image, linear light", "reduced shear", "galaxy visibilities, rectangular mesh"),
 )
 
 #: "sigma" is that of a profile which is not in any of the cases.
@@ -164,7 +165,7 @@ OTHERS = {
     ),
     "shear of many masses": lambda: Case(many_masses({}), CASES["shear"]().analysis_from),
     "mixed basis": lambda: galaxy_fit(MIXED),
-    "regularized basis": lambda: galaxy_fit(MIXED, al.reg.Constant),
+    "regularized basis": lambda: galaxy_fit(regularization=al.reg.Constant),
     "operated light beside linear light": lambda: galaxy_fit(
         others={"psf": al.lp_linear_operated.Gaussian, "wing": al.lp_operated.Gaussian}
     ),

@@ -57,9 +57,11 @@ def mass_basis(more: float = 0.0) -> al.lp_basis.Basis:
 
 
 def galaxy_from(redshift: float, index: float, **others) -> al.Galaxy:
+    """A galaxy whose light is of two kinds in turn."""
     return al.Galaxy(
         redshift=redshift,
         bulge=al.lp.Sersic(centre=(0.1 * index, 0.03), effective_radius=0.5),
+        dot=al.lp.ExponentialSph(centre=(0.1 * index, 0.03), effective_radius=0.2),
         disk=al.lp.Sersic(centre=(0.1 * index, 0.03), effective_radius=0.8 + 0.1 * index),
         mass=al.mp.IsothermalSph(centre=(0.0, 0.1 * index), einstein_radius=0.3),
         clump=al.mp.IsothermalSph(centre=(0.5, 0.1 * index), einstein_radius=0.1),
