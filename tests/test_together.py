@@ -2,20 +2,22 @@
 Likelihoods evaluated together and one by one: the same numbers, and less to compile.
 """
 
+import autogalaxy as ag
 import autolens as al
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.signal
 from autofit.non_linear.fitness import Fitness
-from lens import VECTOR, imaging_from, lens_model_from
+from fit_cases import CASES, galaxy_image_fit
 
 import autolens_patch
 from autogalaxy_patch.together import _convolution
 
 
-def likelihood_of(dataset, **settings):
-    analysis = al.AnalysisImaging(dataset=dataset, use_jax=True, **settings)
+def likelihood_of(case):
+    analysis = case.analysis_from(use_jax=True)
     return lambda instance: analysis.log_likelihood_function(instance)
 
 
@@ -29,37 +31,29 @@ def values_and_gradients(function, instance) -> list:
     return results
 
 
-@pytest.fixture(scope="module")
-def dataset():
-    return imaging_from()
-
-
-@pytest.mark.parametrize("total_gaussians", [1, 3])
-def test_likelihood_and_gradient_are_the_same(dataset, total_gaussians):
-    model = lens_model_from(total_gaussians)
-    instance = model.instance_from_vector(list(VECTOR))
-    plain, together = values_and_gradients(likelihood_of(dataset), instance)
+def test_likelihood_and_gradient_are_the_same():
+    case = CASES["visibilities, linear light"]()
+    plain, together = values_and_gradients(likelihood_of(case), case.instance_from())
     assert together[0] == pytest.approx(plain[0], rel=1e-12)
-    np.testing.assert_allclose(together[1], plain[1], rtol=1e-10)
+    scale = np.abs(plain[1]).max()
+    np.testing.assert_allclose(together[1], plain[1], rtol=1e-10, atol=1e-12 * scale)
 
 
-def lines_of(function, instance) -> int:
-    return len(jax.jit(function).lower(instance).as_text().splitlines())
+def lines_of(total_gaussians: int) -> int:
+    """The length of the program of a likelihood."""
+    bulge = al.model_util.mge_model_from(mask_radius=1.0, total_gaussians=total_gaussians)
+    case = galaxy_image_fit(bulge=bulge)
+    program = jax.jit(likelihood_of(case)).lower(case.instance_from())
+    return len(program.as_text().splitlines())
 
 
-def test_what_is_compiled_does_not_grow_with_the_number_of_gaussians(dataset):
-    likelihood = likelihood_of(dataset)
-    few, many = (
-        lens_model_from(total).instance_from_vector(list(VECTOR)) for total in (4, 8)
-    )
-    plain = lines_of(likelihood, many) / lines_of(likelihood, few)
+def test_what_is_compiled_does_not_grow_with_the_number_of_gaussians():
+    assert lines_of(8) > 1.5 * lines_of(4)
     with autolens_patch.evaluate_together():
-        together = lines_of(likelihood, many) / lines_of(likelihood, few)
-    assert plain > 1.5
-    assert together < 1.1
+        assert lines_of(8) < 1.1 * lines_of(4)
 
 
-def test_switching_it_traces_again(dataset):
+def test_switching_it_traces_again():
     traces = []
 
     @jax.jit
@@ -77,25 +71,49 @@ def test_switching_it_traces_again(dataset):
     assert len(traces) == 2
 
 
-@pytest.mark.parametrize("size", [(3, 3), (5, 3), (4, 4), (2, 5), (4, 7)])
-@pytest.mark.parametrize("centre", [(0.0, 0.0), (1.5, -1.8)])
-def test_blurred_images_are_those_of_the_libraries(size, centre):
-    random = np.random.default_rng(1)
-    psf = al.Convolver(
-        kernel=al.Array2D.no_mask(random.uniform(size=size), pixel_scales=0.3),
-        use_fft=True,
-    )
-    mask = al.Mask2D.circular(
-        shape_native=(21, 19), pixel_scales=0.3, radius=0.9, centre=centre
-    )
+SHAPE = {"shape_native": (13, 11), "pixel_scales": 0.3}
+
+#: Masks in the middle of the frame, at its edge, in two of its corners, and without end.
+MASKS = {
+    "middle": al.Mask2D.circular(radius=0.7, **SHAPE),
+    "edge": al.Mask2D.circular(radius=0.7, centre=(-1.2, 0.9), **SHAPE),
+    "corners": al.Mask2D(
+        ~np.pad(np.eye(2, dtype=bool).repeat(2, 0).repeat(2, 1), ((4, 5), (3, 4))),
+        pixel_scales=0.3,
+    ),
+    "frame": al.Mask2D.all_false(shape_native=(5, 4), pixel_scales=0.3),
+}
+
+
+def convolved_directly(kernel, image, around, state):
+    """An image convolved pixel by pixel: nothing wraps around."""
+    lit = np.zeros(state.mask.shape_native)
+    lit[state.mask.slim_to_native_tuple] = image
+    lit[state.blurring_mask.slim_to_native_tuple] = around
+    centre = [(length - 1) // 2 for length in kernel.shape]
+    convolved = scipy.signal.convolve2d(lit, kernel)
+    convolved = convolved[centre[0] :, centre[1] :]
+    return convolved[state.mask.slim_to_native_tuple]
+
+
+@pytest.mark.parametrize(
+    ("size", "mask"),
+    [
+        *(((3, 3), mask) for mask in MASKS),
+        *((size, "edge") for size in ((5, 3), (4, 4), (2, 5), (4, 7), (1, 1))),
+        *((size, "frame") for size in ((2, 4), (5, 7))),
+    ],
+)
+def test_blurred_images_and_their_derivatives_are_those_of_the_libraries(size, mask):
+    random, mask = np.random.default_rng(1), MASKS[mask]
+    kernel = random.uniform(size=size)
+    psf = al.Convolver(kernel=al.Array2D.no_mask(kernel, pixel_scales=0.3), use_fft=True)
     state = psf.state_from(mask=mask)
     pixels = mask.pixels_in_mask
-    blurring = state.blurring_mask.pixels_in_mask
-    image, around = random.uniform(size=pixels), random.uniform(size=blurring)
-    wrapped = (
-        al.Array2D(values=jnp.array(image), mask=mask),
-        al.Array2D(values=jnp.array(around), mask=state.blurring_mask),
-    )
+    around = state.blurring_mask.pixels_in_mask
+    arguments = random.uniform(size=pixels), random.uniform(size=around)
+    tangents = random.uniform(size=pixels), random.uniform(size=around)
+    weights = random.uniform(size=pixels)
 
     def blurred(image, around):
         return psf.convolved_image_from(
@@ -104,56 +122,37 @@ def test_blurred_images_are_those_of_the_libraries(size, centre):
             xp=jnp,
         ).array
 
-    expected = np.asarray(psf.convolved_image_from(*wrapped, xp=jnp).array)
-    tangents = (random.uniform(size=pixels), random.uniform(size=blurring))
-    weights = random.uniform(size=pixels)
+    def derivatives(arguments, tangents, weights):
+        values, back = jax.vjp(blurred, *arguments)
+        return [values, jax.jvp(blurred, arguments, tangents)[1], *back(weights)]
+
     results = []
     for on in (False, True):
         with autolens_patch.evaluate_together(on):
-            values, back = jax.vjp(blurred, jnp.array(image), jnp.array(around))
-            _, forward = jax.jvp(blurred, (image, around), tangents)
-            results.append([values, forward, *back(jnp.array(weights))])
-    np.testing.assert_allclose(results[1][0], expected, rtol=1e-12, atol=1e-13)
+            results.append(jax.jit(derivatives)(arguments, tangents, weights))
     for found, plain in zip(results[1], results[0], strict=True):
         np.testing.assert_allclose(found, plain, rtol=1e-12, atol=1e-12)
+    if size == (1, 1):
+        return  # the libraries' image is shifted
+    for found, (image, light) in zip(results[1], (arguments, tangents), strict=False):
+        expected = convolved_directly(kernel, image, light, state)
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
     frame = _convolution.frame_from(psf, mask)
     assert np.prod(frame.shape) <= np.prod(state.fft_shape)
 
 
-def test_searches_get_the_same_likelihoods(dataset):
-    model = lens_model_from(2)
+def test_searches_get_the_same_likelihoods():
+    case = galaxy_image_fit(bulge=ag.lp.Sersic, disk=ag.lp.Sersic)
     fitness = [
         Fitness(
-            model=model,
-            analysis=al.AnalysisImaging(dataset=dataset, use_jax=True),
+            model=case.model,
+            analysis=case.analysis_from(use_jax=True),
             paths=None,
             fom_is_log_likelihood=True,
             resample_figure_of_merit=-np.inf,
         )
         for _ in range(2)
     ]
-    plain = float(fitness[0].call(VECTOR))
+    plain = float(fitness[0].call(case.vector))
     with autolens_patch.evaluate_together():
-        assert float(fitness[1].call(VECTOR)) == pytest.approx(plain, rel=1e-12)
-
-
-def test_order_of_columns_of_mixed_profiles(dataset):
-    profiles = [
-        al.lp_linear.Gaussian(sigma=0.3),
-        al.lp_linear.Sersic(effective_radius=0.7),
-        al.lp_linear.Gaussian(sigma=0.6),
-        al.lp_linear.Sersic(effective_radius=0.4),
-        al.lp_linear.Gaussian(centre=(0.2, 0.1), sigma=0.9),
-    ]
-    linear = al.LightProfileLinearObjFuncList(
-        grid=dataset.grids.lp,
-        blurring_grid=dataset.grids.blurring,
-        psf=dataset.psf,
-        light_profile_list=profiles,
-        regularization=None,
-        xp=jnp,
-    )
-    plain = linear.mapping_matrix
-    with autolens_patch.evaluate_together():
-        together = linear.mapping_matrix
-    np.testing.assert_allclose(together, plain, rtol=1e-12)
+        assert float(fitness[1].call(case.vector)) == pytest.approx(plain, rel=1e-12)

@@ -110,7 +110,9 @@ def rows_from(function: Callable, group: Group) -> list[Rows]:
             pass
         else:
             if not group.varying:
-                values = jnp.broadcast_to(row(), (len(group.members), *row().shape))
+                values = row()
+                shape = (len(group.members), *np.shape(values))
+                values = jnp.broadcast_to(values, shape)
                 return [Rows(group.indexes, None, (), values, returned[-1])]
             return [Rows(group.indexes, row, group.varying, None, returned[-1])]
     results = [function(member) for member in group.members]
@@ -122,7 +124,9 @@ def rows_from(function: Callable, group: Group) -> list[Rows]:
 
 def array_of(result):
     """The numbers in what a function of the libraries returned."""
-    return getattr(result, "array", result)
+    array = getattr(result, "array", result)
+    # What has nothing to add, a basis of mass that is asked for its image, returns a 0.
+    return array if hasattr(array, "shape") else np.asarray(array, dtype=float)
 
 
 def with_array(result, array):

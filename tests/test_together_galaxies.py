@@ -1,0 +1,223 @@
+"""
+Galaxies, planes and tracers evaluated together: the figures are those of one by one, and
+of NumPy.
+"""
+
+import autogalaxy as ag
+import autolens as al
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import autolens_patch
+
+MASK = al.Mask2D.circular(
+    shape_native=(9, 9), pixel_scales=0.4, radius=1.3, centre=(0.2, -0.2)
+)
+
+GRIDS = {
+    "4x4 sub-pixels": al.Grid2D.from_mask(mask=MASK, over_sample_size=4),
+    "different numbers of sub-pixels": al.Grid2D.from_mask(
+        mask=MASK,
+        over_sample_size=al.Array2D(
+            np.random.default_rng(1).choice([1, 2, 4], MASK.pixels_in_mask), mask=MASK
+        ),
+    ),
+    "points": al.Grid2DIrregular([(1.0, 0.4), (-0.7, -1.3), (0.2, 0.3)]),
+}
+
+
+def gaussians_from(count: int, cls=al.lp.Gaussian, **others) -> list:
+    return [
+        cls(centre=(0.1, 0.05), ell_comps=(0.1, 0.02), sigma=0.2 * (i + 1), **others)
+        for i in range(count)
+    ]
+
+
+def mixed_basis() -> al.lp_basis.Basis:
+    """Gaussians and Sersics in turn, with Gaussians of another centre."""
+    first, second, third = gaussians_from(3, intensity=0.3)
+    return al.lp_basis.Basis(
+        profile_list=[
+            first,
+            al.lp.Sersic(effective_radius=0.7, intensity=0.2),
+            second,
+            al.lp.Sersic(effective_radius=0.4, intensity=0.4),
+            al.lp.Gaussian(centre=(0.2, 0.1), sigma=0.9),
+            third,
+        ]
+    )
+
+
+def mass_basis(more: float = 0.0) -> al.lp_basis.Basis:
+    radii = (0.2, 0.3, 0.1 + more)
+    masses = [al.mp.IsothermalSph(centre=(0.3, -0.2), einstein_radius=r) for r in radii]
+    return al.lp_basis.Basis(profile_list=masses)
+
+
+def galaxy_from(redshift: float, index: float, **others) -> al.Galaxy:
+    """A galaxy whose light is of two kinds in turn."""
+    return al.Galaxy(
+        redshift=redshift,
+        bulge=al.lp.Sersic(centre=(0.1 * index, 0.03), effective_radius=0.5),
+        dot=al.lp.ExponentialSph(centre=(0.1 * index, 0.03), effective_radius=0.2),
+        disk=al.lp.Sersic(centre=(0.1 * index, 0.03), effective_radius=0.8 + 0.1 * index),
+        mass=al.mp.IsothermalSph(centre=(0.0, 0.1 * index), einstein_radius=0.3),
+        clump=al.mp.IsothermalSph(centre=(0.5, 0.1 * index), einstein_radius=0.1),
+        **others,
+    )
+
+
+OPERATED = {
+    "psf": al.lp_operated.Gaussian(centre=(0.07, 0.03), sigma=0.3),
+    "psf_wing": al.lp_operated.Gaussian(centre=(0.07, 0.03), sigma=0.6),
+}
+
+PARTS = {
+    "a galaxy": lambda: galaxy_from(0.5, 1, basis=mixed_basis(), masses=mass_basis()),
+    "a galaxy of one profile": lambda: al.Galaxy(
+        redshift=0.5, light=al.lp.Sersic(), mass=al.mp.IsothermalSph()
+    ),
+    "a galaxy of nothing": lambda: al.Galaxy(redshift=0.5),
+    "a galaxy with linear light": lambda: galaxy_from(
+        0.5, 1, linear=al.lp_linear.Gaussian(), lines=al.lp_linear.Gaussian(sigma=0.4)
+    ),
+    "a galaxy with operated light": lambda: galaxy_from(0.5, 1, **OPERATED),
+    "galaxies of one plane": lambda: ag.Galaxies(
+        [galaxy_from(0.5, 1), galaxy_from(0.5, 2, **OPERATED), al.Galaxy(redshift=0.5)]
+    ),
+    "a galaxy with bases of mass alone": lambda: galaxy_from(
+        0.5, 1, one=mass_basis(), two=mass_basis(), three=mass_basis(0.1)
+    ),
+    "a tracer of three planes": lambda: al.Tracer(
+        [
+            *(galaxy_from(0.5, 1), galaxy_from(0.5, 2)),
+            *(galaxy_from(0.8, 3, masses=mass_basis()), galaxy_from(0.8, 4, **OPERATED)),
+            *(galaxy_from(1.5, 5), galaxy_from(1.5, 6)),
+        ]
+    ),
+}
+
+
+def figures_of(obj, grid, xp) -> list:
+    """All that the libraries sum or list over the profiles of galaxies."""
+    arguments = {"grid": grid, "xp": xp}
+    figures = [
+        obj.image_2d_from(**arguments),
+        *obj.image_2d_list_from(**arguments),
+        obj.deflections_yx_2d_from(**arguments),
+        obj.convergence_2d_from(**arguments),
+        obj.potential_2d_from(**arguments),
+    ]
+    if isinstance(obj, al.Tracer):
+        figures += obj.traced_grid_2d_list_from(**arguments)
+    else:
+        figures += [
+            obj.image_2d_from(operated_only=only, **arguments) for only in (False, True)
+        ]
+    return [xp.asarray(getattr(figure, "array", figure)) for figure in figures]
+
+
+#: How far the libraries' Gaussians are on NumPy from what they are on JAX.
+NUMPY = 1e-6
+
+
+def together_and_plain(function, *arguments) -> list:
+    results = []
+    for on in (True, False):
+        with autolens_patch.evaluate_together(on):
+            results.append(jax.jit(function)(*arguments))
+    return results
+
+
+def assert_same(found, expected, rtol: float):
+    assert len(found) == len(expected)
+    for index, (one, other) in enumerate(zip(found, expected, strict=True)):
+        scale = np.max(np.abs(other), initial=0.0)
+        np.testing.assert_allclose(
+            *(one, other), rtol=rtol, atol=rtol * scale, err_msg=f"figure {index}"
+        )
+
+
+@pytest.mark.parametrize(
+    ("part", "grid"),
+    [(part, "different numbers of sub-pixels") for part in PARTS]
+    + [("a galaxy with operated light", grid) for grid in ("4x4 sub-pixels", "points")],
+)
+def test_figures_are_those_of_one_by_one_and_of_numpy(part, grid):
+    obj, grid = PARTS[part](), GRIDS[grid]
+    together, plain = together_and_plain(lambda obj: figures_of(obj, grid, jnp), obj)
+    assert_same(together, plain, 1e-12)
+    assert_same(together, figures_of(obj, grid, np), NUMPY)
+
+
+def linear_light_from(profiles, psf=None, xp=jnp, **settings):
+    """The columns of linear light before and after they are blurred."""
+    grid = GRIDS["different numbers of sub-pixels"]
+    if psf is None:
+        blurring_grid = None
+    else:
+        # A PSF of finer pixels blurs the sub-pixels that it is given for.
+        size = psf.convolve_over_sample_size
+        if size > 1:
+            grid = al.Grid2D.from_mask(mask=MASK, over_sample_size=size)
+        blurring_grid = al.Grid2D.from_mask(
+            mask=MASK.derive_mask.blurring_from(kernel_shape_native=(3, 3)),
+            over_sample_size=size,
+        )
+    linear = al.LightProfileLinearObjFuncList(
+        grid=grid,
+        blurring_grid=blurring_grid,
+        psf=psf,
+        light_profile_list=profiles,
+        regularization=None,
+        settings=al.Settings(**settings),
+        xp=xp,
+    )
+    if psf is None:
+        return [linear.mapping_matrix]
+    return [linear.mapping_matrix, linear.operated_mapping_matrix_override]
+
+
+def psf_from(size=(3, 3), use_fft=True, **others) -> al.Convolver:
+    kernel = np.random.default_rng(1).uniform(size=size)
+    scale = 0.4 / others.get("convolve_over_sample_size", 1)
+    kernel = al.Array2D.no_mask(kernel, pixel_scales=scale)
+    return al.Convolver(kernel=kernel, use_fft=use_fft, **others)
+
+
+LINEAR = [
+    al.lp_linear.Gaussian(centre=(0.07, 0.03), sigma=0.3),
+    al.lp_linear.Sersic(effective_radius=0.7),
+    al.lp_linear.Gaussian(centre=(0.07, 0.03), sigma=0.6),
+    al.lp_linear.Sersic(effective_radius=0.4),
+    al.lp_linear.Gaussian(centre=(0.2, 0.1), sigma=0.9),
+]
+
+#: Light profiles, and what else columns of linear light are made with.
+COLUMNS = {
+    "mixed": (LINEAR, {}),
+    "one": (LINEAR[:1], {}),
+    "the same twice": ([LINEAR[0], LINEAR[1], LINEAR[0]], {}),
+    "operated": (
+        [al.lp_linear_operated.Gaussian((0.07, 0.03), sigma=s) for s in (0.3, 0.5)],
+        {},
+    ),
+    "mixed precision": (LINEAR[:3], {"use_mixed_precision": True}),
+    "no PSF": (LINEAR, {"psf": None}),
+    "PSF of finer pixels": (LINEAR, {"psf": psf_from(convolve_over_sample_size=2)}),
+    "PSF in real space": (LINEAR[:3], {"psf": psf_from(use_fft=False)}),
+}
+
+
+@pytest.mark.parametrize("case", COLUMNS)
+def test_columns_of_linear_light_are_in_the_order_of_the_profiles(case):
+    profiles, others = COLUMNS[case]
+    others = {"psf": psf_from()} | others
+    together, plain = together_and_plain(
+        lambda profiles: linear_light_from(profiles, **others), profiles
+    )
+    assert [each.dtype for each in together] == [each.dtype for each in plain]
+    assert_same(together, plain, 1e-12)
+    assert_same(together, linear_light_from(profiles, xp=np, **others), NUMPY)
