@@ -10,15 +10,17 @@ order the libraries are imported: their configuration depends on it.
 
 from typing import TYPE_CHECKING
 
+import autogalaxy_patch
 from autofit_patch.libraries._hooks import when_imported
 from autofit_patch.libraries._required import relying_on
 from autofit_patch.libraries._versions import check_versions
-from autogalaxy_patch import evaluate_together
 
 if TYPE_CHECKING:
     import autolens as al
 
 __all__ = ["evaluate_together", "trace_cosmology"]
+
+evaluate_together = autogalaxy_patch.evaluate_together
 
 
 def _apply():

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import run_python
 
+import autolens_patch
+
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 
@@ -65,7 +67,15 @@ def test_examples_of_the_readme_print_what_it_says():
     assert outputs[0].count("\n") >= 2
 
 
+@pytest.fixture
+def one_by_one_afterwards():
+    """An example may have switched to evaluating profiles together."""
+    yield
+    autolens_patch.evaluate_together(False)
+
+
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("one_by_one_afterwards")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_examples_of_a_page_print_what_it_says(page):
     variables = {"__name__": page.stem}
