@@ -40,8 +40,13 @@ def plane_from(galaxies) -> list:
     return [ag.Galaxies(galaxies)] if len(galaxies) > 1 else galaxies
 
 
+def members_of(tracer) -> list:
+    """The galaxies of a tracer and, in newer releases, its fields."""
+    return getattr(tracer, "members", tracer.galaxies)
+
+
 def mass_of_tracer(original, self, grid, xp=np):
-    profiles = mass_profiles_of(self.members)
+    profiles = mass_profiles_of(members_of(self))
     return original(Sum(profiles) if profiles else self, grid=grid, xp=xp)
 
 
@@ -74,6 +79,6 @@ class DarkTracer(TracerOfPlanes):
 )
 def images_of_planes(original, self, grid, xp=np, operated_only=None):
     tracer = copy.copy(self)
-    has_light = not all(map(is_dark, light_profiles_of(self.members)))
+    has_light = not all(map(is_dark, light_profiles_of(members_of(self))))
     tracer.__class__ = TracerOfPlanes if has_light else DarkTracer
     return original(tracer, grid=grid, xp=xp, operated_only=operated_only)

@@ -10,7 +10,6 @@ import autogalaxy as ag
 import jax.numpy as jnp
 import numpy as np
 from autoarray.operators.over_sampling.over_sampler import OverSampler
-from autogalaxy.galaxy.mass_aggregate import MassProfileAggregate
 from autogalaxy.profiles.light.linear import (
     LightProfileLinear,
     LightProfileLinearObjFuncList,
@@ -41,9 +40,14 @@ def mass_of_basis(original, self, grid, xp=np, **kwargs):
     return original(Sum(self.profile_list) if has_mass else self, grid=grid, xp=xp)
 
 
+def owner_of(cls: type, name: str) -> type:
+    """The class that a class has a function from: itself, or a base in newer releases."""
+    return next(base for base in cls.__mro__ if name in vars(base))
+
+
 for _name in QUANTITIES:
     for _owner, _function in {
-        MassProfileAggregate: mass_of_galaxy,
+        owner_of(ag.Galaxy, _name): mass_of_galaxy,
         ag.Galaxies: mass_of_galaxies,
         ag.lp_basis.Basis: mass_of_basis,
     }.items():

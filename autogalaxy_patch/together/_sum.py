@@ -33,7 +33,9 @@ class Sum:
     def __init__(self, profiles, redshift=None):
         self.profiles = profiles
         self.redshift = redshift
-        self.members = self.profile_list = self.mass_profile_list = [self]
+        self.profile_list = self.mass_profile_list = [self]
+        # A tracer's members are its galaxies in the oldest of the tested releases.
+        self.members = self.galaxies = [self]
 
     def __iter__(self):
         return iter([self])
