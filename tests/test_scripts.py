@@ -126,8 +126,9 @@ def test_change_against_an_earlier_run_is_printed(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "gaussians: 5 -> 20" in said
     lines = [line for line in said.splitlines() if line.startswith("full likelihood")]
-    (changed,) = (line for line in lines if " steady state " in line)
+    changed, together = (line for line in lines if " steady state " in line)
     assert "  2.000 [" in changed
+    assert "  1.000 [" in together
 
 
 def test_run_all_names_the_scripts_that_failed(tmp_path):

@@ -7,12 +7,14 @@ import inspect
 from collections.abc import Callable
 
 import jax
+import numpy as np
 
 from autofit_patch.pytree._contents import (
     MISSING,
     attribute_from,
     attributes_of,
     has_no_numbers,
+    is_array,
     is_counter,
 )
 from autofit_patch.pytree.by_hand._arguments import (
@@ -165,11 +167,14 @@ class Constructor:
     @staticmethod
     def _argument_of(obj, name: str):
         """
-        An argument by name, from the object or as it was given. What was left to the
-        constructor (``None``) and was filled by it follows what it is derived from.
+        An argument by name, from the object or as it was given. A number that was left to
+        the constructor (``None``), and computed by it, follows what it is computed from.
         """
-        value, given = attribute_from(obj, name), given_argument_of(obj, name)
-        return given if value is MISSING or given is None else value
+        value = attribute_from(obj, name)
+        is_number = isinstance(value, (float, np.floating)) or is_array(value)
+        if value is MISSING or (is_number and given_argument_of(obj, name) is None):
+            return given_argument_of(obj, name)
+        return value
 
     def _make(self, arguments: dict):
         positional = []
