@@ -10,8 +10,10 @@ import autolens as al
 import numpy as np
 from autolens.lens import tracer_util
 
+from autogalaxy_patch.together._replaced import IMAGES, QUANTITIES
 from autogalaxy_patch.together._sum import (
     Sum,
+    each_of,
     is_dark,
     light_profiles_of,
     mass_profiles_of,
@@ -46,7 +48,7 @@ def members_of(tracer) -> list:
 
 
 def mass_of_tracer(original, self, grid, xp=np):
-    profiles = mass_profiles_of(members_of(self))
+    profiles = each_of(mass_profiles_of, members_of(self), *QUANTITIES)
     return original(Sum(profiles) if profiles else self, grid=grid, xp=xp)
 
 
@@ -78,7 +80,11 @@ class DarkTracer(TracerOfPlanes):
     *("self", "grid", "xp", "operated_only"),
 )
 def images_of_planes(original, self, grid, xp=np, operated_only=None):
-    tracer = copy.copy(self)
-    has_light = not all(map(is_dark, light_profiles_of(members_of(self))))
-    tracer.__class__ = TracerOfPlanes if has_light else DarkTracer
+    tracer = self
+    # A class of tracers that a user made may do some of this in its own way.
+    if type(self) is al.Tracer:
+        profiles = each_of(light_profiles_of, members_of(self), *IMAGES)
+        tracer = copy.copy(self)
+        is_unlit = all(map(is_dark, profiles))
+        tracer.__class__ = DarkTracer if is_unlit else TracerOfPlanes
     return original(tracer, grid=grid, xp=xp, operated_only=operated_only)

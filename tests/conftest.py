@@ -29,6 +29,7 @@ import json
 import subprocess
 import textwrap
 
+import jax
 import pytest
 from lens import VECTOR, imaging_from, lens_model_from
 
@@ -68,3 +69,12 @@ def json_from_python(code: str, **environment):
     process = run_python(code, **environment)
     assert process.returncode == 0, process.stderr
     return json.loads(process.stdout.splitlines()[-1])
+
+
+def together_and_plain(function, *arguments) -> list:
+    """What a function gives under ``jit``, profiles together and one by one."""
+    results = []
+    for on in (True, False):
+        with autolens_patch.evaluate_together(on):
+            results.append(jax.jit(function)(*arguments))
+    return results

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import together_and_plain
 from fit_cases import (
     CASES,
     IMAGE,
@@ -51,14 +52,6 @@ PLAIN = (
     *("mixed basis", "different numbers of sub-pixels", "mixed precision"),
     "PSF of finer pixels",
 )
-
-
-def together_and_plain(function, *arguments) -> list:
-    results = []
-    for on in (True, False):
-        with autolens_patch.evaluate_together(on):
-            results.append(jax.jit(function)(*arguments))
-    return results
 
 
 def likelihood_of(case: Case):

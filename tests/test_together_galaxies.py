@@ -5,12 +5,12 @@ of NumPy.
 
 import autogalaxy as ag
 import autolens as al
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import together_and_plain
 
-import autolens_patch
+import autofit_patch
 
 MASK = al.Mask2D.circular(
     shape_native=(9, 9), pixel_scales=0.4, radius=1.3, centre=(0.2, -0.2)
@@ -123,14 +123,6 @@ def figures_of(obj, grid, xp) -> list:
 NUMPY = 1e-6
 
 
-def together_and_plain(function, *arguments) -> list:
-    results = []
-    for on in (True, False):
-        with autolens_patch.evaluate_together(on):
-            results.append(jax.jit(function)(*arguments))
-    return results
-
-
 def assert_same(found, expected, rtol: float):
     assert len(found) == len(expected)
     for index, (one, other) in enumerate(zip(found, expected, strict=True)):
@@ -221,3 +213,50 @@ def test_columns_of_linear_light_are_in_the_order_of_the_profiles(case):
     assert [each.dtype for each in together] == [each.dtype for each in plain]
     assert_same(together, plain, 1e-12)
     assert_same(together, linear_light_from(profiles, xp=np, **others), NUMPY)
+
+
+@autofit_patch.register
+class Doubled(al.Galaxy):
+    """A galaxy that does something in its own way."""
+
+    def deflections_yx_2d_from(self, grid, xp=np, **kwargs):
+        return 2.0 * super().deflections_yx_2d_from(grid=grid, xp=xp)
+
+    def image_2d_from(self, grid, xp=np, operated_only=None):
+        return 2.0 * super().image_2d_from(grid=grid, xp=xp, operated_only=operated_only)
+
+
+@autofit_patch.register
+class Unlensed(al.Tracer):
+    """A tracer that does something in its own way."""
+
+    def traced_grid_2d_list_from(self, grid, xp=np, plane_index_limit=None):
+        return [grid] * (1 + plane_index_limit)
+
+    def deflections_yx_2d_from(self, grid, xp=np):
+        return ag.Galaxies(self.galaxies).deflections_yx_2d_from(grid=grid, xp=xp)
+
+
+@pytest.mark.parametrize("make", [ag.Galaxies, al.Tracer, Unlensed])
+def test_classes_of_users_do_things_in_their_own_way(make):
+    grid = al.Grid2D.uniform(shape_native=(3, 3), pixel_scales=1.0)
+    galaxies = [
+        cls(
+            redshift,
+            mass=al.mp.IsothermalSph(centre=(0.1 * redshift, 0.05)),
+            light=al.lp.SersicSph(centre=(0.1, 0.05 * redshift)),
+        )
+        for cls in (Doubled, al.Galaxy)
+        for redshift in (0.5, 1.0)
+    ]
+
+    def figures(galaxies):
+        made = make(galaxies)
+        return [
+            made.deflections_yx_2d_from(grid=grid, xp=jnp).array,
+            made.image_2d_from(grid=grid, xp=jnp).array,
+        ]
+
+    together, plain = together_and_plain(figures, galaxies)
+    for found, expected in zip(together, plain, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from autofit_patch.pytree._keys import key_from
+from autofit_patch.pytree._made import holds_tracer
 
 
 @dataclass(frozen=True)
@@ -110,5 +111,4 @@ def group_from(treedef, indexes, members, leaves) -> Group:
 
 def stacked(column):
     """Leaves in one array, of NumPy if all of them are known."""
-    traced = any(isinstance(leaf, jax.core.Tracer) for leaf in column)
-    return (jnp if traced else np).stack(column)
+    return (jnp if holds_tracer(column) else np).stack(column)

@@ -19,19 +19,25 @@ from autogalaxy.profiles.light.operated.abstract import LightProfileOperated
 from autogalaxy_patch.together._binning import binned, binning_of
 from autogalaxy_patch.together._convolution import frame_from
 from autogalaxy_patch.together._evaluate import listed, stacked
-from autogalaxy_patch.together._sum import Sum, light_profiles_of, mass_profiles_of
+from autogalaxy_patch.together._sum import (
+    Sum,
+    each_of,
+    light_profiles_of,
+    mass_profiles_of,
+)
 from autogalaxy_patch.together._switch import replaces
 
 QUANTITIES = "deflections_yx_2d_from", "convergence_2d_from", "potential_2d_from"
+IMAGES = "image_2d_from", "image_2d_unbinned_from"
 
 
 def mass_of_galaxy(original, self, grid, xp=np, **kwargs):
-    profiles = mass_profiles_of([self])
+    profiles = mass_profiles_of(self)
     return original(Sum(profiles) if profiles else self, grid=grid, xp=xp)
 
 
 def mass_of_galaxies(original, self, grid, xp=np, **kwargs):
-    profiles = mass_profiles_of(self)
+    profiles = each_of(mass_profiles_of, self, *QUANTITIES)
     return original(Sum(profiles) if profiles else self, grid=grid, xp=xp)
 
 
@@ -54,33 +60,27 @@ for _name in QUANTITIES:
         replaces("autogalaxy", _owner, _name, "self", "grid", "xp", "kwargs")(_function)
 
 
-@replaces("autogalaxy", ag.Galaxy, "image_2d_from", "self", "grid", "xp", "operated_only")
 def image_of_galaxy(original, self, grid, xp=np, operated_only=None):
-    profiles = light_profiles_of([self])
-    image = Sum(profiles) if profiles else self
-    return original(image, grid=grid, xp=xp, operated_only=operated_only)
-
-
-@replaces(
-    "autogalaxy", ag.Galaxies, "image_2d_from", "self", "grid", "xp", "operated_only"
-)
-def image_of_galaxies(original, self, grid, xp=np, operated_only=None):
     profiles = light_profiles_of(self)
     image = Sum(profiles) if profiles else self
     return original(image, grid=grid, xp=xp, operated_only=operated_only)
 
 
-def unbinned_image_of(original, self, grid, xp=np, operated_only=None):
-    profiles = light_profiles_of(self if isinstance(self, list) else [self])
+def image_of_galaxies(original, self, grid, xp=np, operated_only=None):
+    profiles = each_of(light_profiles_of, self, *IMAGES)
     image = Sum(profiles) if profiles else self
     return original(image, grid=grid, xp=xp, operated_only=operated_only)
 
 
-for _owner in (ag.Galaxy, ag.Galaxies):
-    replaces(
-        *("autogalaxy", _owner, "image_2d_unbinned_from"),
-        *("self", "grid", "xp", "operated_only"),
-    )(unbinned_image_of)
+for _name in IMAGES:
+    for _owner, _function in {
+        ag.Galaxy: image_of_galaxy,
+        ag.Galaxies: image_of_galaxies,
+    }.items():
+        replaces(
+            *("autogalaxy", _owner, _name),
+            *("self", "grid", "xp", "operated_only"),
+        )(_function)
 
 
 @replaces(
@@ -92,7 +92,7 @@ def images_of_galaxy(original, self, grid, xp=np, operated_only=None):
         lambda profile: profile.image_2d_from(
             grid=grid, xp=xp, operated_only=operated_only
         ),
-        light_profiles_of([self]),
+        light_profiles_of(self),
     )
 
 

@@ -1,5 +1,8 @@
 """What stands in for many profiles where the libraries sum over a list of them."""
 
+import inspect
+from collections.abc import Callable
+
 import autogalaxy as ag
 from autogalaxy.profiles.light.linear import LightProfileLinear
 from autogalaxy.profiles.mass.abstract.abstract import MassProfile
@@ -26,13 +29,10 @@ class Sum:
     ----------
     profiles
         The profiles, one at least.
-    redshift
-        The redshift of the plane that they are in.
     """
 
-    def __init__(self, profiles, redshift=None):
+    def __init__(self, profiles):
         self.profiles = profiles
-        self.redshift = redshift
         self.profile_list = self.mass_profile_list = [self]
         # A tracer's members are its galaxies in the oldest of the tested releases.
         self.members = self.galaxies = [self]
@@ -80,33 +80,46 @@ def is_known(profile) -> bool:
     )
 
 
-def galaxies_in(members):
-    """The galaxies in a list of galaxies and lists of them."""
+def mass_profiles_of(galaxy) -> list:
+    """The mass profiles of a galaxy."""
+    return galaxy.cls_list_from(cls=MassProfile)
+
+
+def light_profiles_of(galaxy) -> list:
+    """The light profiles of a galaxy whose intensities are not solved for."""
+    return galaxy.cls_list_from(cls=ag.LightProfile, cls_filtered=LightProfileLinear)
+
+
+def each_of(profiles_of: Callable, members, *names: str) -> list:
+    """
+    The profiles of many galaxies, and the galaxies of a class that does one of some
+    things in its own way.
+
+    Parameters
+    ----------
+    profiles_of
+        Returns the profiles of a galaxy.
+    members
+        Galaxies, and lists of them.
+    names
+        The functions that are asked of the profiles.
+    """
+    found = []
     for member in members:
         if isinstance(member, ag.Galaxies):
-            yield from galaxies_in(member)
+            found += each_of(profiles_of, member, *names)
+        elif any(is_overridden(type(member), name) for name in names):
+            found.append(member)
         else:
-            yield member
+            found += profiles_of(member)
+    return found
 
 
-def mass_profiles_of(members) -> list:
-    """The mass profiles of galaxies."""
-    return [
-        profile
-        for galaxy in galaxies_in(members)
-        for profile in galaxy.cls_list_from(cls=MassProfile)
-    ]
-
-
-def light_profiles_of(members) -> list:
-    """The light profiles of galaxies whose intensities are not solved for."""
-    return [
-        profile
-        for galaxy in galaxies_in(members)
-        for profile in galaxy.cls_list_from(
-            cls=ag.LightProfile, cls_filtered=LightProfileLinear
-        )
-    ]
+def is_overridden(cls: type, name: str) -> bool:
+    """Whether a class of galaxies has a function of its own."""
+    usual = inspect.getattr_static(ag.Galaxy, name)
+    # A field of mass has no images.
+    return inspect.getattr_static(cls, name, usual) is not usual
 
 
 def is_dark(profile) -> bool:
