@@ -10,6 +10,8 @@ import autolens as al
 import numpy as np
 from autolens.lens import tracer_util
 
+from autofit_patch.pytree._made import holds_tracer
+from autogalaxy_patch.together._groups import leaves_of
 from autogalaxy_patch.together._replaced import IMAGES, QUANTITIES
 from autogalaxy_patch.together._sum import (
     Sum,
@@ -31,10 +33,36 @@ def traced_grid_2d_list_from(
     return original(
         [plane_from(galaxies) for galaxies in planes],
         grid=grid,
-        cosmology=cosmology,
+        cosmology=known_from(cosmology or ag.cosmo.Planck15()),
         plane_index_limit=plane_index_limit,
         xp=xp,
     )
+
+
+class KnownCosmology:
+    """
+    A cosmology with no free parameters: what it says of known redshifts is a number.
+
+    Parameters
+    ----------
+    cosmology
+        The cosmology, whose own function computes it.
+    """
+
+    def __init__(self, cosmology):
+        self.cosmology = cosmology
+
+    def scaling_factor_between_redshifts_from(self, *, xp, **redshifts):
+        xp = xp if holds_tracer(redshifts) else np
+        return self.cosmology.scaling_factor_between_redshifts_from(**redshifts, xp=xp)
+
+
+def known_from(cosmology):
+    """A cosmology as one that is known, if it is."""
+    leaves, _ = leaves_of(cosmology)
+    if leaves is None or holds_tracer(leaves):
+        return cosmology
+    return KnownCosmology(cosmology)
 
 
 def plane_from(galaxies) -> list:
@@ -87,4 +115,5 @@ def images_of_planes(original, self, grid, xp=np, operated_only=None):
         tracer = copy.copy(self)
         is_unlit = all(map(is_dark, profiles))
         tracer.__class__ = DarkTracer if is_unlit else TracerOfPlanes
+        xp = np if is_unlit else xp
     return original(tracer, grid=grid, xp=xp, operated_only=operated_only)

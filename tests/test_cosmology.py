@@ -109,7 +109,8 @@ class TestTraced:
         found = jax.vmap(lambda tracer: tracer.cosmology.H0 * 1.0)(batch)
         np.testing.assert_array_equal(found, hubble)
 
-    def test_free_cosmology_of_a_model(self):
+    @pytest.mark.parametrize("together", [False, True], ids=["one by one", "together"])
+    def test_free_cosmology_of_a_model(self, together):
         model = af.Collection(
             cosmology=af.Model(
                 al.cosmo.FlatLambdaCDM,
@@ -121,7 +122,8 @@ class TestTraced:
         def figure(instance):
             return positions_in_the_source_plane(tracer_from(instance.cosmology))
 
-        gradient = jax.grad(figure)(model.instance_from_vector([70.0, 0.3]))
+        with autolens_patch.evaluate_together(together):
+            gradient = jax.grad(figure)(model.instance_from_vector([70.0, 0.3]))
         expected = jax.grad(positions_in_the_source_plane)(
             autolens_patch.trace_cosmology(
                 tracer_from(model.instance_from_vector([70.0, 0.3]).cosmology)

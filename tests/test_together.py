@@ -2,6 +2,8 @@
 Likelihoods evaluated together and one by one: the same numbers, and less to compile.
 """
 
+import functools
+
 import autogalaxy as ag
 import autolens as al
 import jax
@@ -13,7 +15,7 @@ from autofit.non_linear.fitness import Fitness
 from fit_cases import CASES, galaxy_image_fit
 
 import autolens_patch
-from autogalaxy_patch.together import _convolution
+from autogalaxy_patch.together import _convolution, _evaluate
 
 
 def likelihood_of(case):
@@ -69,6 +71,22 @@ def test_switching_it_traces_again():
             function(1.0)
     function(1.0)
     assert len(traces) == 2
+
+
+@pytest.mark.parametrize("rows", [2, 3, 11, 21, 24, 46])
+def test_rows_are_evaluated_in_their_order_however_many_there_are(rows):
+    arrays = tuple(np.random.default_rng(1).uniform(size=(2, rows, 4)))
+
+    def products(evaluated, arrays):
+        return evaluated(lambda one, other: jnp.sin(one) * other[::-1], arrays)
+
+    for derivative in (lambda f: f, jax.jacobian):
+        found, expected = (
+            jax.jit(derivative(functools.partial(products, evaluated)))(arrays)
+            for evaluated in (_evaluate.over_rows, lambda f, rows: jax.vmap(f)(*rows))
+        )
+        for one, other in zip(*map(jax.tree.leaves, (found, expected)), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-14, atol=1e-15)
 
 
 SHAPE = {"shape_native": (13, 11), "pixel_scales": 0.3}
@@ -130,6 +148,9 @@ def test_blurred_images_and_their_derivatives_are_those_of_the_libraries(size, m
     for on in (False, True):
         with autolens_patch.evaluate_together(on):
             results.append(jax.jit(derivatives)(arguments, tangents, weights))
+            # Images that are known are blurred at once.
+            results[-1].append(blurred(*arguments))
+            assert isinstance(results[-1][-1], jax.Array)
     for found, plain in zip(results[1], results[0], strict=True):
         np.testing.assert_allclose(found, plain, rtol=1e-12, atol=1e-12)
     if size == (1, 1):

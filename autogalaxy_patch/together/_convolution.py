@@ -10,7 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.fft
 
+from autofit_patch.pytree._beside import Beside
 from autogalaxy_patch.together._linear import gathered, linear_map
+
+_frames = Beside()
 
 
 class Frame:
@@ -90,6 +93,13 @@ class Frame:
 
 
 def frame_from(convolver, mask) -> Frame:
-    """The frame of a convolver (``autoarray.Convolver``) for the pixels of a mask."""
+    """
+    The frame of a convolver (``autoarray.Convolver``) for the pixels of a mask, made once
+    for each state that the convolver keeps.
+    """
     state = convolver.state_from(mask=mask)
-    return Frame(state.mask, state.blurring_mask, state.kernel.native.array)
+    frame = _frames.get(state)
+    if frame is None:
+        frame = Frame(state.mask, state.blurring_mask, state.kernel.native.array)
+        _frames.set(state, frame)
+    return frame

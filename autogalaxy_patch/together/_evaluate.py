@@ -53,15 +53,15 @@ class Rows:
         return self.values.sum(axis=0)
 
 
-#: How many images a CPU makes at once.
-AT_ONCE = 2
+#: How many images a core of a CPU makes at once, at most.
+AT_ONCE = 10
 
 
 def one_after_another() -> bool:
     """
     Whether rows are evaluated in turn, few at once, and once more for a derivative.
 
-    One image, its sub-pixels and its spectrum fit the cache of a CPU, those of forty
+    Few images, their sub-pixels and their spectra fit the cache of a CPU, those of forty
     profiles do not: it is faster to compute them again than to keep them. A GPU is
     faster with all rows at once: one image does not fill it.
     """
@@ -70,10 +70,25 @@ def one_after_another() -> bool:
 
 def over_rows(function: Callable, arrays: tuple):
     """A function of each row of some arrays, of shape (rows, ...)."""
-    if one_after_another():
-        again = jax.checkpoint(function)
-        return jax.lax.map(lambda row: again(*row), arrays, batch_size=AT_ONCE)
-    return jax.vmap(function)(*arrays)
+    if not one_after_another():
+        return jax.vmap(function)(*arrays)
+    again = jax.checkpoint(function)
+    # XLA shares neither a loop nor an operation between cores, but it does two of them.
+    middle = (len(arrays[0]) + 1) // 2
+    halves = [slice(middle), slice(middle, None)]
+    return jnp.concatenate(
+        [few_at_once(again, tuple(array[half] for array in arrays)) for half in halves]
+    )
+
+
+def few_at_once(function: Callable, arrays: tuple):
+    """A function of each row of some arrays, as many rows at once as fit the cache."""
+    rows = len(arrays[0])
+    # A loop of equal steps: what is left over would be compiled once more.
+    at_once = max(size for size in range(1, AT_ONCE + 1) if rows % size == 0)
+    if at_once == rows:
+        return jax.vmap(function)(*arrays)
+    return jax.lax.map(lambda row: function(*row), arrays, batch_size=at_once)
 
 
 def sum_over_rows(function: Callable, arrays: tuple):

@@ -16,9 +16,10 @@ from autogalaxy.profiles.light.linear import (
 )
 from autogalaxy.profiles.light.operated.abstract import LightProfileOperated
 
+from autofit_patch.pytree._made import holds_tracer
 from autogalaxy_patch.together._binning import binned, binning_of
 from autogalaxy_patch.together._convolution import frame_from
-from autogalaxy_patch.together._evaluate import listed, stacked
+from autogalaxy_patch.together._evaluate import listed, stacked, with_array
 from autogalaxy_patch.together._sum import (
     Sum,
     each_of,
@@ -229,9 +230,15 @@ def convolved_image_from(
         return original(
             self, image, blurring_image, jax_method, use_mixed_precision, mask, xp
         )
-    frame = frame_from(self, image.mask)
-    blurred = frame.blurred(jnp.asarray(image.array), jnp.asarray(blurring_image.array))
-    return aa.Array2D(values=blurred, mask=image.mask)
+    images = image, blurring_image
+    if holds_tracer([each.array for each in images]):
+        frame = frame_from(self, image.mask)
+        blurred = frame.blurred(*(jnp.asarray(each.array) for each in images))
+        return aa.Array2D(values=blurred, mask=image.mask)
+    # What is known, the zeros of light that is solved for above all, is blurred now, once.
+    known = [with_array(each, np.asarray(each.array)) for each in images]
+    blurred = original(self, *known)
+    return with_array(blurred, jnp.asarray(blurred.array))
 
 
 @replaces("autoarray", OverSampler, "binned_array_2d_from", "self", "array", "xp")
