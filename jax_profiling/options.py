@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from jax_profiling.instruments import INSTRUMENTS, QUICK, Array, Instrument
+from jax_profiling.ways import BESIDE
 
 #: The option of the scripts whose galaxies both have a multi-Gaussian expansion.
 GAUSSIANS = "--gaussians", "how many Gaussians each of the two galaxies has", 20, 2
@@ -125,6 +126,14 @@ def add_timing_options(parser: argparse.ArgumentParser, batch: int, repeats: int
         ("compilations", "how often the whole likelihood is compiled", 5, 1),
     ):
         add_size(parser, f"--{name}", what, default, quick)
+    parser.add_argument(
+        "--beside",
+        nargs="*",
+        choices=BESIDE,
+        help="what is measured beside a ModelInstance: a flat vector, profiles that are "
+        "evaluated together (default: both; quick: together)",
+    )
+    parser.get_default("sizes")["beside"] = BESIDE, ("together",)
     parser.add_argument(
         "--trace",
         type=Path,

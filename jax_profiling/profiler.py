@@ -125,7 +125,7 @@ class LikelihoodProfiler:
 
     def ways_from(self, function: Callable, flat: Callable) -> dict:
         """
-        The ways of calling a step, each with its inputs.
+        The ways of calling a step that are asked for, each with its inputs.
 
         Parameters
         ----------
@@ -134,12 +134,17 @@ class LikelihoodProfiler:
         flat
             The same, of a flat vector.
         """
-        instances = [(instance,) for instance in self.instances]
-        return {
+        return self.asked_for(function, flat, self.instances, self.vectors)
+
+    def asked_for(self, function: Callable, flat: Callable, instances, vectors) -> dict:
+        """The ways of a function that are asked for, with one input for each call."""
+        instances = [(instance,) for instance in instances]
+        ways = {
             "pytree": (function, instances),
-            "flat": (flat, [(vector,) for vector in self.vectors]),
+            "flat": (flat, [(vector,) for vector in vectors]),
             "together": (together_from(function), instances),
         }
+        return {way: ways[way] for way in ways if way in ("pytree", *self.options.beside)}
 
     def parameter_step(
         self,
@@ -165,9 +170,9 @@ class LikelihoodProfiler:
         profile = self._profile(
             name, self.ways_from(closure, flat_from(closure, self.model))
         )
-        for way, (_, inputs) in profile.ways.items():
-            result = profile.timings[way].jitted(*inputs[0])
-            assert_all_close(compared(result), reference, f"{name} ({way})")
+        for way in profile.ways:
+            result = compared(profile.result(way))
+            assert_all_close(result, reference, f"{name} ({way})")
         return profile
 
     def array_step(self, name: str, closure: Callable, arrays, reference, **tolerance):
@@ -216,15 +221,14 @@ class LikelihoodProfiler:
         )
         # A batch and a gradient take as long as many likelihoods: fewer calls are enough.
         often["repeats"] = max(min(self.options.repeats, 5), self.options.repeats // 4)
-        batches = [(batch,) for batch in self.batches]
-        vectors = [(jnp.stack(self.vectors[i : i + batch]),) for i in starts]
         self.batched_likelihood = self._profile(
             f"vmap of {batch}",
-            {
-                "pytree": (jax.vmap(function), batches),
-                "flat": (jax.vmap(self.flat_likelihood), vectors),
-                "together": (jax.vmap(together_from(function)), batches),
-            },
+            self.asked_for(
+                jax.vmap(function),
+                jax.vmap(self.flat_likelihood),
+                self.batches,
+                [jnp.stack(self.vectors[i : i + batch]) for i in starts],
+            ),
             **often,
         )
         # Compiling a gradient takes longest: it is sampled once.
@@ -242,6 +246,7 @@ class LikelihoodProfiler:
         samples = {
             "repeats": self.options.repeats,
             "compilations": 1 if self.options.quick else 2,
+            "warm": not self.options.quick,
             **samples,
         }
         profile = profile_from(name, ways, **samples)
@@ -264,20 +269,16 @@ class LikelihoodProfiler:
         AssertionError
             If one differs.
         """
-        flat = self.likelihood.timings["flat"].jitted
-        together = self.likelihood.timings["together"].jitted
-        batch = self.options.batch
+        batch, likelihood = self.options.batch, self.likelihood
         print(f"Equality with NumPy of {TOTAL_INSTANCES} instances ...", flush=True)
         for index in progress_from(range(TOTAL_INSTANCES), "instances"):
-            instance, vector = self.instances[index], self.vectors[index]
+            instance = self.instances[index]
             reference = self.reference_log_likelihoods[index]
             if chained is not None:
                 assert_close(chained(instance), reference, "The chain of steps")
-            assert_close(self.likelihood(instance), reference, "The full likelihood")
-            assert_close(flat(vector), reference, "The flat likelihood")
-            assert_close(
-                together(instance), reference, "The likelihood of profiles together"
-            )
+            for way in likelihood.ways:
+                value = likelihood.result(way, index)
+                assert_close(value, reference, f"The full likelihood ({way})")
             value, _ = self.value_and_grad(instance)
             assert_close(value, reference, "The value beside the gradient")
             assert_close(
@@ -287,9 +288,10 @@ class LikelihoodProfiler:
             )
         self.figures["log_likelihoods"] = {
             "numpy": self.reference_log_likelihoods[:batch].tolist(),
-            "pytree": [float(self.likelihood(i)) for i in self.instances[:batch]],
-            "flat": [float(flat(vector)) for vector in self.vectors[:batch]],
-            "together": [float(together(i)) for i in self.instances[:batch]],
+            **{
+                way: [float(likelihood.result(way, index)) for index in range(batch)]
+                for way in likelihood.ways
+            },
             "vmap": np.asarray(self.batched_likelihood(self.batches[0])).tolist(),
         }
 
@@ -305,8 +307,8 @@ class LikelihoodProfiler:
         """
         print("Gradient by name, and its finite difference of the NumPy likelihood ...")
         _, gradient = self.value_and_grad(self.instance)
-        for way, inputs in (("flat", self.vectors), ("together", self.instances)):
-            _, other = self.value_and_grad.timings[way].jitted(inputs[0])
+        for way in self.value_and_grad.ways:
+            _, other = self.value_and_grad.result(way)
             np.testing.assert_allclose(
                 np.hstack(jax.tree.leaves(other)),
                 jax.tree.leaves(gradient),

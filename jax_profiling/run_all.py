@@ -5,8 +5,8 @@ Run every profiling script, one after another.
     python -m jax_profiling.run_all --output before
 
 Each writes its JSON and its figure to a folder of its own under the output, as the
-committed results are. Two folders are set side by side by `python -m
-jax_profiling.compare`.
+committed results are. Options that are not listed here go to every script. Two folders
+are set side by side by `python -m jax_profiling.compare`.
 """
 
 import argparse
@@ -59,13 +59,14 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="SCRIPT",
         help=f"which are run (default: all of {', '.join(SCRIPTS)})",
     )
-    options = parser.parse_args(arguments)
+    options, others = parser.parse_known_args(arguments)
+    others += ["--quick"] * options.quick
     failed = []
     for script in progress_from(options.scripts, "scripts"):
         folder = options.output / Path(script).parent
         command = [sys.executable, str(FOLDER / script), "--output", str(folder)]
         print(f"== {script}", flush=True)
-        if subprocess.run([*command, *["--quick"] * options.quick]).returncode:
+        if subprocess.run([*command, *others]).returncode:
             failed.append(script)
     if failed:
         print(f"These ended with an error: {', '.join(failed)}", file=sys.stderr)

@@ -167,6 +167,11 @@ class Profile:
         first, *_ = self.timings.values()
         return first.jitted(*arguments)
 
+    def result(self, way: str, index: int = 0):
+        """What one of the ways gives for one of its inputs."""
+        _, inputs = self.ways[way]
+        return self.timings[way].jitted(*inputs[index])
+
     def ratios(self, first: str, second: str) -> dict[str, float]:
         """
         One way over another for each of `TIMINGS`: the median of the ratios of pairs.
@@ -191,6 +196,7 @@ def profile_from(
     repeats: int,
     compilations: int = 1,
     lowerings: int = 0,
+    warm: bool = True,
 ) -> Profile:
     """
     Profiles a step of the likelihood.
@@ -208,6 +214,9 @@ def profile_from(
         The number of samples of lowering, compiling and the first call.
     lowerings
         The number of samples of lowering that are taken besides.
+    warm
+        Whether something that is not measured comes first, without which whatever is
+        lowered or compiled first takes longer.
     """
     print(f"  {name} ...", flush=True)
 
@@ -215,10 +224,11 @@ def profile_from(
     # like), which every later trace finds done, and the first compilation of a size is
     # slow too. Whichever way came first would pay for all ways, so some which are not
     # measured come before them. Without a second sample, tracing has to do.
-    for function, inputs in [*ways.values()][-2:]:
-        traced = jax.jit(CountTraces(function)).trace(*inputs[0])
-    if compilations > 1:
-        traced.lower().compile()
+    if warm:
+        for function, inputs in [*ways.values()][-2:]:
+            traced = jax.jit(CountTraces(function)).trace(*inputs[0])
+        if compilations > 1:
+            traced.lower().compile()
 
     profile = Profile(name, ways)
     for sample in progress_from(range(lowerings), "lowering"):

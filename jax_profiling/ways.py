@@ -17,6 +17,8 @@ LABELS = {
     "arrays": "arrays (no parameters)",
 }
 WAYS = tuple(LABELS)
+#: What is measured beside a `ModelInstance`, unless an option says otherwise.
+BESIDE = "flat", "together"
 COLOURS = {
     "pytree": "#2a6f97",
     "flat": "#e07a3f",

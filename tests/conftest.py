@@ -20,6 +20,12 @@ os.environ["XLA_FLAGS"] = (
     "--xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters"
 )
 
+# What one process of the tests compiled, the others take from here, however small it is.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    compiled = tempfile.TemporaryDirectory(prefix="pytest-compiled-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+
 # Two devices, as autofit_patch.batch makes of two cores, whatever is imported first.
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
 

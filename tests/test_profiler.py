@@ -51,6 +51,7 @@ OPTIONS = Namespace(
     batch=2,
     repeats=3,
     compilations=1,
+    beside=("flat", "together"),
     quick=True,
     explain=False,
     trace=None,
@@ -115,9 +116,9 @@ def only_last_wrong(right, last):
 @pytest.mark.parametrize(
     "way, message",
     [
-        ("likelihood", "The full likelihood differs"),
-        ("flat", "The flat likelihood differs"),
-        ("together", "The likelihood of profiles together differs"),
+        ("likelihood", r"The full likelihood \(pytree\) differs"),
+        ("flat", r"The full likelihood \(flat\) differs"),
+        ("together", r"The full likelihood \(together\) differs"),
         ("value_and_grad", "The value beside the gradient differs"),
         ("batched_likelihood", "The batched likelihood differs"),
         ("chained", "The chain of steps differs"),

@@ -48,25 +48,26 @@ def stopped(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "script, parameters, name, steps",
+    "script, parameters, name, steps, beside",
     [
         pytest.param(script, *expected, id=script)
         for script, *expected in (
-            ("imaging/mge.py", 15, RADIUS, 11),
-            ("interferometer/mge.py", 15, RADIUS, 10),
-            ("imaging/pixelization.py", 12, RADIUS, 16),
-            ("imaging/delaunay.py", 12, RADIUS, 16),
-            ("point_source/image_plane.py", 10, "scaling_relation.sigma", 6),
+            ("imaging/mge.py", 15, RADIUS, 11, "flat together"),
+            ("interferometer/mge.py", 15, RADIUS, 10, "flat together"),
+            ("imaging/pixelization.py", 12, RADIUS, 16, "together"),
+            ("imaging/delaunay.py", 12, RADIUS, 16, ""),
+            ("point_source/image_plane.py", 10, "scaling_relation.sigma", 6, ""),
         )
     ],
 )
 def test_quick_run_measures_every_step_and_equals_numpy(
-    script, parameters, name, steps, tmp_path
+    script, parameters, name, steps, beside, tmp_path
 ):
-    # One test a script, since running it is what takes long.
+    # One test a script, since running it is what takes long, and the ways to call a step
+    # are compared by some of them, since compiling is.
     process = subprocess.run(
         [sys.executable, "-m", "jax_profiling.run_all", "--quick", "--output", tmp_path]
-        + ["--scripts", script],
+        + ["--scripts", script, "--beside", *beside.split()],
         cwd=tmp_path,
         env={**os.environ, "PYTHONWARNINGS": "ignore"},
         capture_output=True,
@@ -79,25 +80,29 @@ def test_quick_run_measures_every_step_and_equals_numpy(
 
     figure = path.with_suffix(".png")
     assert figure.read_bytes().startswith(b"\x89PNG")
-    for text in (f"Wrote {figure}", "full likelihood", "pytree", "flat", "together"):
+    ways = ("pytree", *beside.split())
+    for text in (f"Wrote {figure}", "full likelihood", *ways):
         assert text in process.stdout
     assert {"jax", "jaxlib", "autolens"} <= results["environment"]["versions"].keys()
 
     assert len(results["steps"]) == steps
     timings = {"lower", "compile", "first_call", "steady_state"}
     for step in ("full likelihood", "vmap of 3", "value and gradient", "ray-tracing"):
-        for ratios in ("ratios", "ratios_together"):
-            assert results["steps"][step][ratios].keys() == timings
-        for way in ("pytree", "flat", "together"):
+        ratios = {"flat": "ratios", "together": "ratios_together"}
+        ratios = {ratios[way] for way in ways[1:]}
+        assert results["steps"][step].keys() == {*ways, *ratios}
+        for key in ratios:
+            assert results["steps"][step][key].keys() == timings
+        for way in ways:
             assert results["steps"][step][way]["memory"]["temporaries"] > 0
     for step in results["steps"].values():
-        for way in step.keys() - {"ratios", "ratios_together"}:
+        for way in step.keys() & {*ways, "arrays"}:
             assert step[way]["traces"] == 1
             assert step[way]["steady_state"]["median"] > 0.0
             assert step[way]["memory"]["arguments"] > 0
 
     likelihoods = results["log_likelihoods"]
-    for way in ("pytree", "flat", "together", "vmap"):
+    for way in (*ways, "vmap"):
         np.testing.assert_allclose(likelihoods[way], likelihoods["numpy"], rtol=1e-6)
     assert len(set(likelihoods["numpy"])) == 3
     assert results["configuration"]["free_parameters"] == parameters

@@ -111,4 +111,29 @@ def group_from(treedef, indexes, members, leaves) -> Group:
 
 def stacked(column):
     """Leaves in one array, of NumPy if all of them are known."""
-    return (jnp if holds_tracer(column) else np).stack(column)
+    if not holds_tracer(column):
+        return np.stack(column)
+    if column[0].shape == () and jnp.issubdtype(column[0].dtype, jnp.inexact):
+        return stacked_scalars(*column)
+    return jnp.stack(column)
+
+
+@jax.custom_jvp
+def stacked_scalars(*scalars):
+    """
+    Scalars in one array, as ``jnp.stack`` does it.
+
+    XLA fuses nothing into a concatenation, and compiles whatever each of a hundred
+    scalars is computed by as a program of its own. It does fuse into a choice.
+    """
+    places = np.arange(len(scalars))
+    chosen = jnp.zeros(len(scalars), scalars[0].dtype)
+    for place, scalar in enumerate(scalars):
+        chosen = jnp.where(places == place, scalar, chosen)
+    return chosen
+
+
+@stacked_scalars.defjvp
+def _(scalars, tangents):
+    # The transpose of choices is a sum for each of them, that of a stack is a slice.
+    return stacked_scalars(*scalars), jnp.stack(tangents)

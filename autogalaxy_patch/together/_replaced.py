@@ -235,7 +235,7 @@ def convolved_image_from(
         frame = frame_from(self, image.mask)
         blurred = frame.blurred(*(jnp.asarray(each.array) for each in images))
         return aa.Array2D(values=blurred, mask=image.mask)
-    # What is known, the zeros of light that is solved for above all, is blurred now, once.
+    # What is known (zeros, if all light is solved for) is blurred now, once.
     known = [with_array(each, np.asarray(each.array)) for each in images]
     blurred = original(self, *known)
     return with_array(blurred, jnp.asarray(blurred.array))

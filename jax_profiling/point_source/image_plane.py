@@ -66,6 +66,13 @@ add_size(
     300,
     120,
 )
+add_size(
+    parser,
+    "--precision",
+    "into how many parts of a pixel of the telescope the solver locates an image",
+    50,
+    4,
+)
 options = options_from(parser)
 
 """
@@ -74,7 +81,7 @@ __Model, Dataset__
 The images of the simulated cluster, observed with an uncertainty of a pixel.
 """
 model = cluster_model_from(total_galaxies=options.galaxies)
-solver = point_solver_from(options.instrument, options.grid_shape)
+solver = point_solver_from(options.instrument, options.grid_shape, options.precision)
 dataset = point_dataset_from(
     options.instrument, truth=model.instance_from_prior_medians(), solver=solver
 )

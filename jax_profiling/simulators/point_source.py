@@ -20,11 +20,10 @@ POINT_NAME = "point"
 # the simulated cluster, with room.
 FIELD_OF_VIEW = 60.0
 
-# How well the solver locates an image, in pixels of the telescope.
-PRECISION = 0.02
 
-
-def point_solver_from(instrument: Instrument, grid_shape: int) -> al.PointSolver:
+def point_solver_from(
+    instrument: Instrument, grid_shape: int, precision: int = 50
+) -> al.PointSolver:
     """
     The solver of the lens equation, for data and model alike.
 
@@ -36,13 +35,15 @@ def point_solver_from(instrument: Instrument, grid_shape: int) -> al.PointSolver
         How many of the triangles which the search begins with are on a side of the
         field. The images beside a galaxy are found if its Einstein radius exceeds the
         side of a triangle.
+    precision
+        Into how many parts of a pixel of the telescope it locates an image.
     """
     return al.PointSolver.for_grid(
         grid=al.Grid2D.uniform(
             shape_native=(grid_shape, grid_shape),
             pixel_scales=FIELD_OF_VIEW / grid_shape,
         ),
-        pixel_scale_precision=PRECISION * instrument.pixel_scale,
+        pixel_scale_precision=instrument.pixel_scale / precision,
     )
 
 
