@@ -18,6 +18,7 @@ from autofit_patch.batch._leaves import (
 )
 from autofit_patch.batch._names import names
 from autofit_patch.libraries._internals import AbstractPriorModel
+from autofit_patch.models._assertions import assertions_of
 from autofit_patch.pytree._contents import is_tracer
 from autofit_patch.pytree.by_model._state import structure_from
 
@@ -73,7 +74,7 @@ def instances_from(model, vectors):
             f"free parameter, and was given shape {vectors.shape}"
             + (": a batch of one vector is [vector]" if vectors.shape == (total,) else "")
         )
-    if has_assertions(model) and not is_tracer(vectors):
+    if assertions_of(model) and not is_tracer(vectors):
         for vector in vectors:
             model.instance_from_vector(vector)
     return structure.instance_from([vectors[:, index] for index in range(total)])
@@ -106,15 +107,6 @@ def in_order(vectors, parameters):
             "it all of them by name, or vectors without names in the model's order."
         )
     return vectors
-
-
-def has_assertions(model) -> bool:
-    """Whether a model, or a component of it, has assertions."""
-    return bool(model.assertions) or any(
-        has_assertions(value)
-        for _, value in model.items()
-        if isinstance(value, AbstractPriorModel)
-    )
 
 
 def stack(instances):

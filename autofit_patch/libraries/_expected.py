@@ -13,6 +13,7 @@ from autofit_patch.libraries._internals import (
     AnnotationPriorModel,
     Array,
     Collection,
+    CompoundAssertion,
     CompoundPrior,
     Constant,
     Model,
@@ -96,6 +97,13 @@ EXPECTED = {
     ),
     "CompoundPrior.left, CompoundPrior.right": lambda: is_property(
         CompoundPrior, "left", "right"
+    ),
+    "CompoundPrior.left_for_arguments(arguments, ignore_assertions, xp)": lambda: takes(
+        CompoundPrior.left_for_arguments,
+        *("self", "arguments", "ignore_assertions", "xp"),
+    ),
+    "CompoundAssertion(assertion_1, assertion_2, name)": lambda: takes(
+        CompoundAssertion, "assertion_1", "assertion_2", "name"
     ),
     "ModifiedPrior.prior": lambda: is_property(ModifiedPrior, "prior"),
     "Constant.value": lambda: Constant(2.0).value == 2.0,

@@ -15,6 +15,10 @@ from autofit.jax import pytrees
 from autofit.mapper.model import ModelInstance
 from autofit.mapper.model_object import ModelObject
 from autofit.mapper.prior.abstract import Prior
+from autofit.mapper.prior.arithmetic.assertion import (
+    CompoundAssertion,
+    GreaterThanLessThanEqualAssertion,
+)
 from autofit.mapper.prior.arithmetic.compound import CompoundPrior, ModifiedPrior
 from autofit.mapper.prior.constant import Constant
 from autofit.mapper.prior.tuple_prior import TuplePrior
@@ -31,8 +35,10 @@ __all__ = [
     "AnnotationPriorModel",
     "Array",
     "Collection",
+    "CompoundAssertion",
     "CompoundPrior",
     "Constant",
+    "GreaterThanLessThanEqualAssertion",
     "Model",
     "ModelInstance",
     "ModifiedPrior",

@@ -1,0 +1,166 @@
+"""A model's parameters in the coordinates of its priors."""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from autofit_patch.posterior._coordinates import coordinate_from
+from autofit_patch.posterior._density import with_likelihood
+from autofit_patch.posterior._points import Points
+from autofit_patch.pytree._contents import is_tracer
+
+
+class PriorSpace:
+    """
+    Coordinates of a model's parameters, of each of which the prior is a standard normal
+    distribution. A point in them is an instance with the same names as the model's.
+
+    Attributes
+    ----------
+    names
+        The names of the parameters.
+    """
+
+    def __init__(self, points: Points):
+        self._points = points
+        self._coordinates = list(map(coordinate_from, points.priors))
+        self.names = points.names
+
+    def forward(self, z):
+        """
+        The instance at given coordinates.
+
+        Parameters
+        ----------
+        z
+            An instance whose leaves are coordinates, or a batch of them. Any number is
+            one; beyond 37 a value is its prior's limit.
+
+        Returns
+        -------
+        An instance whose leaves are the values of the parameters, of dtype float64.
+
+        Raises
+        ------
+        ValueError
+            If ``z`` has another structure than the instances of the model.
+        """
+        return self._points.instance_from(self._values_at(self._points.values_of(z)))
+
+    def _values_at(self, coordinates: list) -> list:
+        return [
+            coordinate.forward(z)
+            for coordinate, z in zip(self._coordinates, coordinates, strict=True)
+        ]
+
+    def inverse(self, instance):
+        """
+        The coordinates of an instance.
+
+        Parameters
+        ----------
+        instance
+            An instance of the model, or a batch of them.
+
+        Returns
+        -------
+        An instance whose leaves are coordinates, of dtype float64. A value at a limit has
+        the coordinate 37 or -37.
+
+        Raises
+        ------
+        ValueError
+            If it is no instance of the model, or, outside of a trace, if a value is
+            outside the limits of its prior. In a trace its coordinate is NaN.
+        """
+        values = self._points.values_of(instance)
+        coordinates = [
+            coordinate.inverse(value)
+            for coordinate, value in zip(self._coordinates, values, strict=True)
+        ]
+        for name, prior, value, z in zip(
+            self.names, self._points.priors, values, coordinates, strict=True
+        ):
+            if not is_tracer(z) and np.isnan(z).any():
+                outside = np.asarray(value)[np.isnan(z)].item(0)
+                raise ValueError(
+                    f"{name} = {outside:.6g} has no coordinate: its prior is {prior}"
+                )
+        return self._points.instance_from(coordinates)
+
+    def log_prior(self, z):
+        """
+        The log of the prior density of coordinates: a standard normal one of each.
+
+        Parameters
+        ----------
+        z
+            An instance whose leaves are coordinates, or a batch of them.
+
+        Returns
+        -------
+        Of the shape of the leaves, of dtype float64.
+        """
+        return log_normal_of_all(self._points.values_of(z))
+
+    def log_posterior(self, analysis) -> Callable:
+        """
+        The log of the posterior density of coordinates, but for a constant.
+
+        Parameters
+        ----------
+        analysis
+            Whose ``log_likelihood_function`` JAX can trace: one with ``use_jax=True``.
+
+        Returns
+        -------
+        A function of an instance whose leaves are coordinates: the log likelihood of
+        ``forward`` of it, and ``log_prior``. Where an assertion of the model is violated
+        it is ``-1e8 * (1 + violation)``, whose gradient leads back.
+        """
+
+        def function(z):
+            coordinates = self._points.values_of(z)
+            values, prior = self._values_at(coordinates), log_normal_of_all(coordinates)
+            return with_likelihood(self._points, values, prior, analysis)
+
+        return function
+
+
+def log_normal_of_all(coordinates: list):
+    return sum(map(jax.scipy.stats.norm.logpdf, coordinates))
+
+
+def prior_space(model) -> PriorSpace:
+    """
+    Coordinates of a model in which its prior is a standard normal distribution.
+
+    A value is the inverse cumulative distribution of its prior after the normal one. So
+    hard limits vanish, no Jacobian is to be written, and every parameter has the scale 1.
+    Gaussian and log-Gaussian priors are linear in them, or their logarithm is. Shared
+    parameters are one coordinate; what follows from others (compound priors) has none.
+
+    Parameters
+    ----------
+    model
+        The model.
+
+    Returns
+    -------
+    The space, with ``forward``, ``inverse``, ``log_prior`` and ``log_posterior``.
+
+    Raises
+    ------
+    TypeError
+        If it is no model.
+    ValueError
+        If a truncated Gaussian prior has no probability between its limits.
+
+    Examples
+    --------
+    >>> space = posterior.prior_space(model)
+    >>> z = space.inverse(instance)
+    >>> space.forward(z).galaxies.lens.mass.einstein_radius
+    """
+    return PriorSpace(Points(model, "prior_space"))
