@@ -11,8 +11,6 @@ from functools import partial
 
 import jax
 import numpy as np
-from jax._src.config import trace_context
-from jax._src.core import trace_state_clean
 from jax.tree_util import DictKey, tree_leaves_with_path
 from tqdm import tqdm
 
@@ -22,7 +20,11 @@ from autofit_patch.batch._instances import size_from
 from autofit_patch.batch._leaves import array_of_members, is_key
 from autofit_patch.batch._members import Members, kind_from
 from autofit_patch.batch._names import name_from
-from autofit_patch.libraries._backend import too_late_for_all_cores
+from autofit_patch.libraries._backend import (
+    too_late_for_all_cores,
+    trace_context,
+    trace_state_clean,
+)
 from autofit_patch.pytree._contents import is_tracer
 
 #: What a call of the devices should last, in seconds: after it the progress bar moves on

@@ -1,14 +1,19 @@
 """
-What JAX must be told before it computes: double precision, and a way around a deadlock.
+What JAX must be told before it computes (double precision, and a way around a deadlock),
+and everything of it that is not public.
 """
 
 import os
 
 import jax
 import jaxlib
+from jax._src.config import trace_context
+from jax._src.core import trace_state_clean
 from jax._src.xla_bridge import backends_are_initialized
 
 from autofit_patch.libraries._warning import warn
+
+__all__ = ["trace_context", "trace_state_clean"]
 
 #: The flag that avoids the deadlock of batched FFTs, see the README's notes on CPU.
 SAFE_FLAG = "--xla_cpu_multi_thread_eigen=false"
