@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from autofit.non_linear.fitness import Fitness
 from fit_cases import CASES
-from scipy.stats import norm
+from scipy.stats import kstest, norm
 
 from autofit_patch import batch, posterior
 
@@ -272,6 +272,30 @@ def test_gradient_of_a_violated_assertion_leads_back():
             break
         instance = jax.tree.map(lambda x, g: x + 2e-11 * g, instance, gradient)
     assert holds(model, jax.tree.leaves(instance))
+
+
+@each_prior
+def test_draws_have_the_distribution_of_the_prior(prior):
+    space, _ = space_and_function(prior)
+    z = space.draw(2000, seed=1)
+    values = np.asarray(space.forward(z).line.slope)
+    if prior is PRIORS["truncated far away"]:
+        return  # PyAutoFit's own distribution has lost its digits there
+    units = np.array([prior.unit_value_for(value) for value in values])
+    assert kstest(units, "uniform").pvalue > 0.01
+    np.testing.assert_array_equal(space.draw(2000, seed=1).line.slope, z.line.slope)
+
+
+def test_draws_hold_all_assertions():
+    model = with_assertions()
+    space = posterior.prior_space(model)
+    values = space.forward(space.draw(300, seed=1))
+    for vector in np.array(jax.tree.leaves(values)).T:
+        assert holds(model, vector)
+    assert np.unique(values.low.slope).shape == (300,)
+    model.add_assertion(model.low.slope > 2.5)
+    with pytest.raises(RuntimeError, match="0 hold the assertions"):
+        posterior.prior_space(model).draw(10, seed=1)
 
 
 class Analysis(af.Analysis):

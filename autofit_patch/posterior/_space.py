@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from autofit_patch.posterior._coordinates import coordinate_from
-from autofit_patch.posterior._density import with_likelihood
+from autofit_patch.posterior._density import penalised, with_likelihood
 from autofit_patch.posterior._points import Points
 from autofit_patch.pytree._contents import is_tracer
 
@@ -89,6 +90,45 @@ class PriorSpace:
                 )
         return self._points.instance_from(coordinates)
 
+    def draw(self, total: int, seed: int):
+        """
+        Coordinates drawn at random from the prior.
+
+        Parameters
+        ----------
+        total
+            How many.
+        seed
+            The seed of NumPy's generator: the same draws for the same seed.
+
+        Returns
+        -------
+        A batch of instances whose leaves are coordinates, of shape (total,) and dtype
+        float64. All hold the assertions of the model.
+
+        Raises
+        ------
+        RuntimeError
+            If fewer than one in ten thousand draws hold the assertions.
+        """
+        random = np.random.default_rng(seed)
+        size = len(self.names)
+        drawn, tried = np.empty((0, size)), 0
+        while len(drawn) < total:
+            # As many again as were tried, for what holds is a share of them.
+            coordinates = random.standard_normal((max(total, 100, tried), size))
+            values = self._values_at(list(coordinates.T))
+            prior = log_normal_of_all(list(coordinates.T))
+            _, possible = penalised(self._points, values, prior)
+            drawn = np.concatenate([drawn, coordinates[np.asarray(possible)]])
+            tried += len(coordinates)
+            if tried > 1e5 and len(drawn) < 1e-4 * tried:
+                raise RuntimeError(
+                    f"of {tried} draws from the prior {len(drawn)} hold the assertions "
+                    "of the model: give it priors that are nearer to them"
+                )
+        return self._points.instance_from(list(drawn[:total].T))
+
     def log_prior(self, z):
         """
         The log of the prior density of coordinates: a standard normal one of each.
@@ -129,7 +169,7 @@ class PriorSpace:
 
 
 def log_normal_of_all(coordinates: list):
-    return sum(map(jax.scipy.stats.norm.logpdf, coordinates))
+    return sum(map(jax.scipy.stats.norm.logpdf, coordinates), jnp.zeros(()))
 
 
 def prior_space(model) -> PriorSpace:
@@ -148,7 +188,8 @@ def prior_space(model) -> PriorSpace:
 
     Returns
     -------
-    The space, with ``forward``, ``inverse``, ``log_prior`` and ``log_posterior``.
+    The space, with ``forward``, ``inverse``, ``draw``, ``log_prior`` and
+    ``log_posterior``.
 
     Raises
     ------
