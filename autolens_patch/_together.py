@@ -12,7 +12,6 @@ from autolens.lens import tracer_util
 
 from autofit_patch.pytree._made import holds_tracer
 from autogalaxy_patch.together._groups import leaves_of
-from autogalaxy_patch.together._replaced import IMAGES, QUANTITIES
 from autogalaxy_patch.together._sum import (
     Sum,
     each_of,
@@ -76,7 +75,7 @@ def members_of(tracer) -> list:
 
 
 def mass_of_tracer(original, self, grid, xp=np):
-    profiles = each_of(mass_profiles_of, members_of(self), *QUANTITIES)
+    profiles = each_of(mass_profiles_of, members_of(self))
     return original(Sum(profiles) if profiles else self, grid=grid, xp=xp)
 
 
@@ -111,7 +110,7 @@ def images_of_planes(original, self, grid, xp=np, operated_only=None):
     tracer = self
     # A class of tracers that a user made may do some of this in its own way.
     if type(self) is al.Tracer:
-        profiles = each_of(light_profiles_of, members_of(self), *IMAGES)
+        profiles = each_of(light_profiles_of, members_of(self))
         tracer = copy.copy(self)
         is_unlit = all(map(is_dark, profiles))
         tracer.__class__ = DarkTracer if is_unlit else TracerOfPlanes

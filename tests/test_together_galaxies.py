@@ -260,3 +260,103 @@ def test_classes_of_users_do_things_in_their_own_way(make):
     together, plain = together_and_plain(figures, galaxies)
     for found, expected in zip(together, plain, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def overriding(cls, name, changed):
+    """A class of a user's whose function returns something else."""
+
+    def function(self, *args, **kwargs):
+        return changed(getattr(super(own, self), name)(*args, **kwargs))
+
+    own = type(f"My{cls.__name__}", (cls,), {name: function})
+    return own
+
+
+def twice(images) -> list:
+    return [2.0 * image for image in images]
+
+
+GRID = al.Grid2D.uniform(shape_native=(4, 4), pixel_scales=0.4)
+
+
+def lights(scale, cls=al.lp.Gaussian) -> list:
+    return [cls(ell_comps=(0.1, 0.05), sigma=scale * factor) for factor in (1.0, 2.0)]
+
+
+def image_of(light, xp):
+    return light.image_2d_from(grid=GRID, xp=xp).array
+
+
+def image_of_galaxy(scale, xp, within=lambda galaxy: galaxy):
+    galaxy = overriding(al.Galaxy, "image_2d_list_from", twice)
+    first, second = lights(scale)
+    return image_of(within(galaxy(0.5, first=first, second=second)), xp)
+
+
+def image_of_galaxies(scale, xp):
+    galaxies = overriding(ag.Galaxies, "image_2d_list_from", twice)
+    return image_of(galaxies([al.Galaxy(0.5, light=each) for each in lights(scale)]), xp)
+
+
+def image_of_basis(scale, xp):
+    basis = overriding(al.lp_basis.Basis, "image_2d_list_from", twice)
+    return image_of(basis(profile_list=lights(scale)), xp)
+
+
+def convergence_of_what_has_no_mass(scale, xp):
+    galaxy = overriding(al.Galaxy, "has", lambda _: False)
+    masses = {
+        f"mass_{factor}": al.mp.IsothermalSph(einstein_radius=scale * factor)
+        for factor in (1, 2)
+    }
+    galaxies = ag.Galaxies([galaxy(0.5, **masses)])
+    return galaxies.convergence_2d_from(grid=GRID, xp=xp).array
+
+
+def columns_of(cls, scale, xp, psf=None):
+    mask = al.Mask2D.circular(shape_native=(9, 9), pixel_scales=0.4, radius=1.0)
+    blurring = mask.derive_mask.blurring_from(kernel_shape_native=(3, 3))
+    linear = cls(
+        grid=al.Grid2D.from_mask(mask, over_sample_size=1),
+        blurring_grid=al.Grid2D.from_mask(blurring, over_sample_size=1),
+        psf=psf,
+        light_profile_list=lights(scale, al.lp_linear.Gaussian),
+        regularization=None,
+        xp=xp,
+    )
+    return linear.operated_mapping_matrix_override if psf else linear.mapping_matrix
+
+
+def columns_of_linear_light(scale, xp):
+    functions = al.LightProfileLinearObjFuncList
+    return columns_of(overriding(functions, "_image_slim_list_from", twice), scale, xp)
+
+
+def columns_blurred_by_a_psf(scale, xp):
+    psf = overriding(al.Convolver, "convolved_image_from", lambda image: 2.0 * image)
+    kernel = np.random.default_rng(1).uniform(size=(3, 3))
+    kernel = al.Array2D.no_mask(kernel, pixel_scales=0.4)
+    psf = psf(kernel=kernel, use_fft=True)
+    return columns_of(al.LightProfileLinearObjFuncList, scale, xp, psf)
+
+
+OVERRIDES = {
+    "galaxy": image_of_galaxy,
+    "galaxy of galaxies": lambda scale, xp: image_of_galaxy(
+        scale, xp, lambda galaxy: ag.Galaxies([galaxy, al.Galaxy(0.5)])
+    ),
+    "galaxies": image_of_galaxies,
+    "basis": image_of_basis,
+    "galaxy without mass": convergence_of_what_has_no_mass,
+    "linear light": columns_of_linear_light,
+    "PSF": columns_blurred_by_a_psf,
+}
+
+
+@pytest.mark.parametrize("name", OVERRIDES)
+def test_whatever_a_class_of_a_user_overrides_is_kept(name):
+    function = OVERRIDES[name]
+    together, plain = together_and_plain(lambda scale: function(scale, jnp), 0.5)
+    np.testing.assert_allclose(together, plain, rtol=1e-12, atol=1e-14)
+    if name != "PSF":  # the libraries' columns on NumPy are not of this function
+        np.testing.assert_allclose(together, function(0.5, np), rtol=1e-10, atol=1e-12)

@@ -86,6 +86,53 @@ def test_block_within_what_holds_puts_it_back():
     assert is_together()
 
 
+def test_block_can_be_opened_again_within_itself():
+    block = autolens_patch.evaluate_together()
+    with block:
+        with block:
+            assert is_together()
+        assert is_together()
+    assert not is_together()
+
+
+def test_block_puts_back_what_held_when_it_began():
+    block = autolens_patch.evaluate_together(False)
+    autolens_patch.evaluate_together()
+    with block:
+        assert not is_together()
+    assert is_together()
+
+
+def test_decorated_function_is_a_block():
+    @autolens_patch.evaluate_together()
+    def decorated(depth=0):
+        return is_together() and (depth == 2 or decorated(depth + 1))
+
+    assert not is_together()
+    assert decorated()
+    assert not is_together()
+    assert decorated.__name__ == "decorated"
+
+
+def test_block_that_ends_in_another_thread_is_an_error():
+    def open_block():
+        with autolens_patch.evaluate_together():
+            yield
+
+    generator = open_block()
+    in_a_thread(lambda: next(generator))
+    with pytest.raises(RuntimeError, match="ended in another thread"):
+        generator.close()
+    assert not is_together()
+
+
+def test_no_tracer_is_left_of_what_is_traced():
+    with autolens_patch.evaluate_together(), jax.checking_leaks():
+        found = jax.jit(deflection)(galaxy_from())
+    expected = jax.jit(deflection)(galaxy_from())
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("transform", [jax.jit, batch.map], ids=["jit", "batch.map"])
 def test_function_that_was_traced_before_is_traced_again(transform):
     traced = []

@@ -10,6 +10,7 @@ profiles. ``_convolution`` and ``_binning`` are linear maps whose transposes are
 import importlib
 import sys
 
+import numpy as np
 from wrapt import register_post_import_hook
 
 from autofit_patch.libraries._required import relying_on
@@ -26,7 +27,10 @@ def evaluate_together(on: bool = True) -> _switch.Together:
     profiles, not with their number. Values and gradients are the same, but for rounding.
 
     It acts under JAX only, in all threads of the process, and not in processes that it
-    starts. In a ``with`` block it ends with the block, and acts in one thread only.
+    starts. In a ``with`` block it ends with the block, and acts in one thread only; so it
+    does in a function that ``@evaluate_together()`` decorates. Within a block, a call
+    that opens none has no effect there. Blocks that are open at once in one thread (of
+    generators, of asynchronous tasks) see one another, and must end in reverse order.
     Jitted functions and functions of ``autofit_patch.batch.map`` that were called before
     are traced again at their next call; what was compiled ahead of time
     (``jax.jit(f).lower(x).compile()``) stays as it is.
@@ -38,7 +42,7 @@ def evaluate_together(on: bool = True) -> _switch.Together:
 
     Returns
     -------
-    A context manager, for the ``with`` block.
+    A context manager and decorator, for a ``with`` block and a function.
 
     Raises
     ------
@@ -58,7 +62,7 @@ def evaluate_together(on: bool = True) -> _switch.Together:
     >>> with autolens_patch.evaluate_together():
     ...     jax.jit(analysis.log_likelihood_function)(instance)
     """
-    if not isinstance(on, bool):
+    if not isinstance(on, (bool, np.bool_)):
         raise TypeError(
             f"evaluate_together expected True or False, and was given {on!r}, a "
             f"{type(on).__name__}. It is called before what is to be traced: "
@@ -67,7 +71,7 @@ def evaluate_together(on: bool = True) -> _switch.Together:
     _replace_in("autogalaxy", "autogalaxy_patch.together._replaced")
     if "autolens_patch" in sys.modules:
         _replace_in("autolens", "autolens_patch._together")
-    return _switch.Together(on)
+    return _switch.Together(bool(on))
 
 
 def _replace_in(library: str, module: str):

@@ -31,7 +31,7 @@ class Rows:
         The function of all objects, of shape (objects, ...), if it is known already.
     like
         The structure that the function returned for one object: an array of the
-        libraries, whose mask and grid those of the others have too.
+        libraries, whose mask and grid those of the others have too; or no structure.
     """
 
     indexes: tuple[int, ...]
@@ -114,8 +114,10 @@ def rows_from(function: Callable, group: Group) -> list[Rows]:
         returned = []
 
         def of_a_row(*rows):
-            returned.append(function(group.member_from(rows)))
-            return array_of(returned[-1])
+            result = function(group.member_from(rows))
+            # Without its numbers, which end with the trace that this is called in.
+            returned.append(with_array(result, None))
+            return array_of(result)
 
         try:
             row = split(of_a_row, *group.varying)

@@ -26,7 +26,7 @@ from autogalaxy_patch.together._sum import (
     light_profiles_of,
     mass_profiles_of,
 )
-from autogalaxy_patch.together._switch import replaces
+from autogalaxy_patch.together._switch import overrides, replaces
 
 QUANTITIES = "deflections_yx_2d_from", "convergence_2d_from", "potential_2d_from"
 IMAGES = "image_2d_from", "image_2d_unbinned_from"
@@ -38,7 +38,7 @@ def mass_of_galaxy(original, self, grid, xp=np, **kwargs):
 
 
 def mass_of_galaxies(original, self, grid, xp=np, **kwargs):
-    profiles = each_of(mass_profiles_of, self, *QUANTITIES)
+    profiles = each_of(mass_profiles_of, self)
     return original(Sum(profiles) if profiles else self, grid=grid, xp=xp)
 
 
@@ -68,7 +68,7 @@ def image_of_galaxy(original, self, grid, xp=np, operated_only=None):
 
 
 def image_of_galaxies(original, self, grid, xp=np, operated_only=None):
-    profiles = each_of(light_profiles_of, self, *IMAGES)
+    profiles = each_of(light_profiles_of, self)
     image = Sum(profiles) if profiles else self
     return original(image, grid=grid, xp=xp, operated_only=operated_only)
 
@@ -204,6 +204,7 @@ def is_blurred_by_fft(psf, use_mixed_precision: bool) -> bool:
     """Whether the images of a PSF are blurred by FFTs of their own resolution."""
     return (
         psf.convolve_over_sample_size == 1
+        and not overrides(type(psf))
         and psf.use_fft
         and not use_mixed_precision
         # The libraries shift the image by a pixel then, under JAX, which is theirs.

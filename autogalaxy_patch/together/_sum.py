@@ -1,6 +1,5 @@
 """What stands in for many profiles where the libraries sum over a list of them."""
 
-import inspect
 from collections.abc import Callable
 
 import autogalaxy as ag
@@ -9,6 +8,7 @@ from autogalaxy.profiles.mass.abstract.abstract import MassProfile
 
 from autofit_patch.pytree._made import holds_tracer
 from autogalaxy_patch.together._evaluate import summed
+from autogalaxy_patch.together._switch import overrides
 
 try:
     from autogalaxy.profiles.mass.abstract.deflections_memo import deflections_yx_2d_from
@@ -90,10 +90,9 @@ def light_profiles_of(galaxy) -> list:
     return galaxy.cls_list_from(cls=ag.LightProfile, cls_filtered=LightProfileLinear)
 
 
-def each_of(profiles_of: Callable, members, *names: str) -> list:
+def each_of(profiles_of: Callable, members) -> list:
     """
-    The profiles of many galaxies, and the galaxies of a class that does one of some
-    things in its own way.
+    The profiles of many galaxies, and the galaxies that do things in their own way.
 
     Parameters
     ----------
@@ -101,25 +100,16 @@ def each_of(profiles_of: Callable, members, *names: str) -> list:
         Returns the profiles of a galaxy.
     members
         Galaxies, and lists of them.
-    names
-        The functions that are asked of the profiles.
     """
     found = []
     for member in members:
-        if isinstance(member, ag.Galaxies):
-            found += each_of(profiles_of, member, *names)
-        elif any(is_overridden(type(member), name) for name in names):
+        if overrides(type(member)):
             found.append(member)
+        elif isinstance(member, ag.Galaxies):
+            found += each_of(profiles_of, member)
         else:
             found += profiles_of(member)
     return found
-
-
-def is_overridden(cls: type, name: str) -> bool:
-    """Whether a class of galaxies has a function of its own."""
-    usual = inspect.getattr_static(ag.Galaxy, name)
-    # A field of mass has no images.
-    return inspect.getattr_static(cls, name, usual) is not usual
 
 
 def is_dark(profile) -> bool:

@@ -4,6 +4,7 @@ Whether profiles are evaluated together, and which functions of the libraries se
 
 import functools
 import inspect
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +26,8 @@ _for_all_threads = _is_on if hasattr(_is_on, "set_global") else _is_on._obj
 class Together:
     """
     Profiles are evaluated together from when this is made, in all threads; or, if it
-    opens a ``with`` block, within that block only, and in the thread that it is in.
+    opens a ``with`` block or decorates a function, within that only, and in the thread
+    that it is in.
 
     Parameters
     ----------
@@ -33,19 +35,49 @@ class Together:
         Whether they are, or are not.
     """
 
+    #: The last one that holds in all threads.
+    _latest = None
+
     def __init__(self, on: bool):
         self._on = on
         self._before = _for_all_threads.get_global()
+        self._open = []
         _for_all_threads.set_global(on)
+        Together._latest = self
 
     def __enter__(self):
-        _for_all_threads.set_global(self._before)
-        self._context = _is_on(self._on)
-        self._context.__enter__()
+        self._hold_no_more()
+        context = _is_on(self._on)
+        context.__enter__()
+        self._open.append((context, threading.get_ident()))
         return self
 
     def __exit__(self, *error):
-        self._context.__exit__(*error)
+        context, thread = self._open.pop()
+        if thread != threading.get_ident():
+            raise RuntimeError(
+                "a block of evaluate_together() ended in another thread than it began "
+                "in, where it goes on: it is of one thread. (A generator that is closed "
+                "or collected elsewhere ends its blocks there.)"
+            )
+        context.__exit__(*error)
+
+    def __call__(self, function: Callable) -> Callable:
+        """The function, within a block of its own."""
+        self._hold_no_more()
+
+        @functools.wraps(function)
+        def within(*args, **kwargs):
+            with self:
+                return function(*args, **kwargs)
+
+        return within
+
+    def _hold_no_more(self):
+        """Put back what held in all threads, unless that was changed since."""
+        if Together._latest is self:
+            _for_all_threads.set_global(self._before)
+            Together._latest = None
 
 
 @dataclass(frozen=True)
@@ -113,11 +145,29 @@ def dispatched(original: Callable, function: Callable) -> Callable:
 
     @functools.wraps(original)
     def either(*args, **kwargs):
-        if _is_on.value and array_module_of(args, kwargs) is not np:
+        if (
+            _is_on.value
+            and array_module_of(args, kwargs) is not np
+            and not (args and overrides(type(args[0])))
+        ):
             return function(original, *args, **kwargs)
         return original(*args, **kwargs)
 
     return either
+
+
+#: The packages whose classes do what the replacements know.
+KNOWN = "autoarray", "autogalaxy", "autogalaxy_patch", "autolens", "autolens_patch"
+
+
+def overrides(cls: type) -> bool:
+    """Whether a class of a user's does anything that the libraries' class does too."""
+    own = []
+    for base in cls.__mro__:
+        if base.__module__.partition(".")[0] in KNOWN:
+            return any(hasattr(base, name) for name in own)
+        own += [name for name in vars(base) if not name.startswith("__")]
+    return False
 
 
 _replacements: dict[str, list[Replacement]] = {}
