@@ -11,7 +11,11 @@ from autogalaxy.profiles.geometry_profiles import GeometryProfile
 from autofit_patch import register
 from autofit_patch.libraries._internals import add_registry
 from autofit_patch.pytree._contents import CACHES
-from autofit_patch.pytree._registration import already_registered, subclasses_of
+from autofit_patch.pytree._registration import (
+    already_registered,
+    register_below,
+    subclasses_of,
+)
 from autofit_patch.pytree.by_hand._split import CONCRETE_ARGUMENTS
 
 #: Every class below one of these is a pytree.
@@ -54,12 +58,6 @@ CONCRETE_ARGUMENTS.update(
 )
 
 
-def register_subclass(cls, **kwargs):
-    """Give a class to JAX when it is defined."""
-    super(GeometryProfile, cls).__init_subclass__(**kwargs)
-    register(cls)
-
-
 def apply():
     """
     Patch PyAutoGalaxy.
@@ -75,9 +73,11 @@ def apply():
     add_registry(_pytree_registered_classes)
     for cls in classes:
         register(cls)
-    register(
-        ag.Galaxies,
-        arguments_from=lambda galaxies: {"galaxies": list(galaxies)},
-        is_container=True,
-    )
-    GeometryProfile.__init_subclass__ = classmethod(register_subclass)
+    for base in BASES:
+        register_below(base)
+    of_a_list = {
+        "arguments_from": lambda galaxies: {"galaxies": list(galaxies)},
+        "is_container": True,
+    }
+    register(ag.Galaxies, **of_a_list)
+    register_below(ag.Galaxies, **of_a_list)

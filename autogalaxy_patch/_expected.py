@@ -4,6 +4,7 @@ PyAutoGalaxy with which newer releases are checked.
 """
 
 import inspect
+from functools import partial
 
 import autofit as af
 import autogalaxy as ag
@@ -12,14 +13,8 @@ from autoarray import abstract_ndarray
 from autofit_patch.libraries._check import SmallModel
 from autofit_patch.libraries._expected import takes
 from autofit_patch.libraries._required import require
+from autofit_patch.pytree._registration import has_no_hook_of_its_own
 from autogalaxy_patch import _classes
-
-
-def has_no_hook_of_its_own(cls: type) -> bool:
-    """Whether nothing but the patch acts when a class is defined below this one."""
-    own = vars(cls).get("__init_subclass__")
-    return own is None or own.__func__ is _classes.register_subclass
-
 
 EXPECTED_OF_AUTOARRAY = {
     "autoarray.abstract_ndarray._pytree_registered_classes": lambda: isinstance(
@@ -28,9 +23,13 @@ EXPECTED_OF_AUTOARRAY = {
 }
 
 EXPECTED = {
-    "GeometryProfile without __init_subclass__": lambda: has_no_hook_of_its_own(
-        _classes.GeometryProfile
-    ),
+    **{
+        f"{base.__name__} without __init_subclass__": partial(
+            has_no_hook_of_its_own, base
+        )
+        for base in (*_classes.BASES, ag.Galaxies)
+        if isinstance(base, type)
+    },
     "classes as bases": lambda: all(isinstance(base, type) for base in _classes.BASES),
     "Galaxy(redshift, **kwargs)": lambda: takes(ag.Galaxy, "redshift", "kwargs"),
     "Galaxies(galaxies), a list": lambda: (

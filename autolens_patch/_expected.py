@@ -10,6 +10,7 @@ from autolens.point.fit.abstract import AbstractFitPoint
 
 from autofit_patch.libraries._check import SmallModel
 from autofit_patch.libraries._required import require
+from autofit_patch.pytree._registration import has_no_hook_of_its_own
 
 
 def has_arguments(cls: type, *names: str) -> bool:
@@ -18,6 +19,7 @@ def has_arguments(cls: type, *names: str) -> bool:
 
 
 EXPECTED = {
+    "Tracer without __init_subclass__": lambda: has_no_hook_of_its_own(al.Tracer),
     "Tracer(galaxies, cosmology)": lambda: has_arguments(
         al.Tracer, "galaxies", "cosmology"
     ),

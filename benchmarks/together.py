@@ -9,7 +9,10 @@ are those that the project set itself; the command exits with 1 if one is missed
 """
 
 import argparse
+import functools
+import gc
 import json
+import statistics
 import sys
 import time
 
@@ -85,7 +88,7 @@ def ready(likelihood, instance):
     return likelihood
 
 
-def both_ways(calls: int, sub_size: int | None = None) -> dict:
+def both_ways(calls: int, sub_size: int | None = None, compilations: int = 1) -> dict:
     """Ratios of a likelihood and of its value and gradient, together to one by one."""
     import autolens_patch  # noqa: F401, I001
 
@@ -99,21 +102,26 @@ def both_ways(calls: int, sub_size: int | None = None) -> dict:
         "likelihood": lambda instance: likelihood(instance),
         "gradient": jax.value_and_grad(lambda instance: likelihood(instance)),
     }
-    programs = {
-        (name, on): compiled(function, on, instance)
-        for name, function in functions.items()
-        for on in (False, True)
-    }
-    calls_of = {key: program["call"] for key, program in programs.items()}
+    programs = {(name, on): [] for name in functions for on in (False, True)}
+    for _ in range(compilations):
+        for (name, on), samples in programs.items():
+            # A function of its own, so that it is traced anew.
+            function = functools.partial(functions[name])
+            gc.collect()
+            samples.append(compiled(function, on, instance))
+    calls_of = {key: samples[-1]["call"] for key, samples in programs.items()}
     results = {key: np.array(jax.tree.leaves(call())) for key, call in calls_of.items()}
     medians = medians_in_turn(calls_of, calls)
     ratios = {
         "gradient / likelihood": medians["gradient", True] / medians["likelihood", True]
     }
     for name in functions:
-        plain, together = programs[name, False], programs[name, True]
         for what in ("lower", "compile", "memory"):
-            ratios[f"{name} {what}"] = together[what] / plain[what]
+            together, plain = (
+                statistics.median(sample[what] for sample in programs[name, on])
+                for on in (True, False)
+            )
+            ratios[f"{name} {what}"] = together / plain
         ratios[f"{name} steady"] = medians[name, True] / medians[name, False]
         difference = results[name, True] / results[name, False] - 1.0
         ratios[f"{name} difference"] = float(np.abs(difference).max())
@@ -260,7 +268,7 @@ def batches(calls: int, sub_size: int | None, of_gradient: bool) -> dict:
 
 def rows(calls: int, quick: bool):
     """The name, the value and the bar of each figure."""
-    hst = in_process(__file__, f"both_ways({calls})")
+    hst = in_process(__file__, f"both_ways({calls}, compilations=3)")
     bars = {
         **{"likelihood lower": 0.25, "likelihood compile": 0.5},
         **{"likelihood steady": 0.8, "gradient lower": 0.25, "gradient compile": 0.3},

@@ -543,3 +543,55 @@ def test_radius_that_a_profile_computes_follows_its_scale_radius():
     rebuilt = jax.tree.unflatten(structure, doubled)
     assert rebuilt.interaction_radius == fresh.interaction_radius
     assert rebuilt.central_density == fresh.central_density
+
+
+class TestSubclassThatAUserDefines:
+    """It is registered when it is defined, as those of the libraries are."""
+
+    class Lens(al.Galaxy):
+        """A galaxy with a constructor of its own."""
+
+        def __init__(self, radius, redshift=0.5):
+            super().__init__(redshift, mass=al.mp.IsothermalSph(einstein_radius=radius))
+            self.radius = radius
+
+    class Pair(ag.Galaxies):
+        pass
+
+    class MyTracer(al.Tracer):
+        pass
+
+    class Steep(al.mp.PowerLawSph):
+        pass
+
+    @pytest.mark.parametrize(
+        ("make", "radius_of"),
+        [
+            (Lens, lambda lens: lens.mass.einstein_radius),
+            (
+                lambda radius: TestSubclassThatAUserDefines.Pair(
+                    [TestSubclassThatAUserDefines.Lens(radius), al.Galaxy(1.0)]
+                ),
+                lambda pair: pair[0].mass.einstein_radius,
+            ),
+            (
+                lambda radius: TestSubclassThatAUserDefines.MyTracer(
+                    [TestSubclassThatAUserDefines.Lens(radius), al.Galaxy(1.0)]
+                ),
+                lambda tracer: tracer.galaxies[0].mass.einstein_radius,
+            ),
+            (
+                lambda radius: TestSubclassThatAUserDefines.Steep(
+                    einstein_radius=radius, slope=2.2
+                ),
+                lambda mass: mass.einstein_radius,
+            ),
+        ],
+        ids=["Galaxy", "Galaxies", "Tracer", "profile"],
+    )
+    def test_goes_through_jax(self, make, radius_of):
+        obj = make(1.2)
+        assert type(jax.tree.map(lambda leaf: leaf, obj)) is type(obj)
+        gradient = jax.grad(lambda obj: radius_of(obj) ** 2)(obj)
+        total = sum(float(leaf) for leaf in jax.tree.leaves(gradient))
+        assert total == pytest.approx(2.4)

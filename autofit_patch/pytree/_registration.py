@@ -89,6 +89,32 @@ def register(
     return cls
 
 
+def register_below(base: type, **options):
+    """
+    Register the classes that are defined below a class from now on.
+
+    Parameters
+    ----------
+    base
+        The class, which has no ``__init_subclass__`` of its own.
+    options
+        Those of :func:`register`.
+    """
+
+    def register_subclass(cls, **kwargs):
+        super(base, cls).__init_subclass__(**kwargs)
+        register(cls, **options)
+
+    register_subclass.is_of_the_patch = True
+    base.__init_subclass__ = classmethod(register_subclass)
+
+
+def has_no_hook_of_its_own(cls: type) -> bool:
+    """Whether nothing but the patch acts when a class is defined below this one."""
+    own = vars(cls).get("__init_subclass__")
+    return own is None or hasattr(own.__func__, "is_of_the_patch")
+
+
 def already_registered(classes) -> str:
     """The message for classes which the libraries gave to JAX before the patch."""
     names = ", ".join(sorted(cls.__name__ for cls in classes))
