@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from autogalaxy_patch.together._groups import Group, groups_from
-from autogalaxy_patch.together._once import split
+from autogalaxy_patch.together._once import Row, split
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Rows:
     """
 
     indexes: tuple[int, ...]
-    row: Callable | None
+    row: Row | None
     varying: tuple
     values: Any
     like: Any
@@ -43,18 +43,26 @@ class Rows:
     @property
     def stack(self):
         """The function of every object, of shape (objects, ...)."""
-        return over_rows(self.row, self.varying) if self.row else self.values
+        if self.row is None:
+            return self.values
+        return over_rows(self.row, self.varying, at_once_from(self.row.bytes))
 
     @property
     def total(self):
         """Their sum."""
-        if self.row:
+        if self.row is not None:
             return sum_over_rows(self.row, self.varying)
         return self.values.sum(axis=0)
 
 
-#: How many images a core of a CPU makes at once, at most.
-AT_ONCE = 10
+#: How many bytes the rows that a core of a CPU evaluates at once have, in each array of
+#: theirs: what fits its cache beside others.
+BYTES_AT_ONCE = 2**21
+
+
+def at_once_from(bytes_of_a_row: int) -> int:
+    """How many rows are evaluated at once, if an array of one has some size."""
+    return max(1, BYTES_AT_ONCE // max(bytes_of_a_row, 1))
 
 
 def one_after_another() -> bool:
@@ -68,8 +76,15 @@ def one_after_another() -> bool:
     return jax.default_backend() == "cpu"
 
 
-def over_rows(function: Callable, arrays: tuple):
-    """A function of each row of some arrays, of shape (rows, ...)."""
+def over_rows(function: Callable, arrays: tuple, at_once: int):
+    """
+    A function of each row of some arrays, of shape (rows, ...).
+
+    Parameters
+    ----------
+    at_once
+        How many rows a core of a CPU is to evaluate at once, at most.
+    """
     if not one_after_another():
         return jax.vmap(function)(*arrays)
     again = jax.checkpoint(function)
@@ -77,15 +92,18 @@ def over_rows(function: Callable, arrays: tuple):
     middle = (len(arrays[0]) + 1) // 2
     halves = [slice(middle), slice(middle, None)]
     return jnp.concatenate(
-        [few_at_once(again, tuple(array[half] for array in arrays)) for half in halves]
+        [
+            few_at_once(again, tuple(array[half] for array in arrays), at_once)
+            for half in halves
+        ]
     )
 
 
-def few_at_once(function: Callable, arrays: tuple):
-    """A function of each row of some arrays, as many rows at once as fit the cache."""
+def few_at_once(function: Callable, arrays: tuple, at_once: int):
+    """A function of each row of some arrays, few of them at once."""
     rows = len(arrays[0])
     # A loop of equal steps: what is left over would be compiled once more.
-    at_once = max(size for size in range(1, AT_ONCE + 1) if rows % size == 0)
+    at_once = max(size for size in range(1, at_once + 1) if rows % size == 0)
     if at_once == rows:
         return jax.vmap(function)(*arrays)
     return jax.lax.map(lambda row: function(*row), arrays, batch_size=at_once)

@@ -12,7 +12,40 @@ import jax
 from jax.extend.core import Literal
 
 
-def split(function: Callable, *batched) -> Callable:
+class Row:
+    """
+    What is left of a function once all is computed that does not need its arguments.
+
+    Parameters
+    ----------
+    jaxpr
+        What JAX traced of the function.
+    rest
+        The equations that are left.
+    known
+        The values of what was computed.
+
+    Attributes
+    ----------
+    bytes
+        The size of the largest array that it computes.
+    """
+
+    def __init__(self, jaxpr, rest: list, known: dict):
+        self._jaxpr, self._rest, self._known = jaxpr, rest, known
+        arrays = [variable.aval for equation in rest for variable in equation.outvars]
+        self.bytes = max(
+            (array.size * array.dtype.itemsize for array in arrays), default=0
+        )
+
+    def __call__(self, *row):
+        values = self._known | dict(zip(self._jaxpr.invars, row, strict=True))
+        for equation in self._rest:
+            evaluate(equation, values)
+        return read(self._jaxpr.outvars[0], values)
+
+
+def split(function: Callable, *batched) -> Row:
     """
     Compute what a function does not need its arguments for.
 
@@ -46,14 +79,7 @@ def split(function: Callable, *batched) -> Callable:
     if kept:
         values = jax.lax.optimization_barrier([computed[variable] for variable in kept])
         known.update(zip(kept, values, strict=True))
-
-    def of_a_row(*row):
-        values = known | dict(zip(jaxpr.invars, row, strict=True))
-        for equation in rest:
-            evaluate(equation, values)
-        return read(jaxpr.outvars[0], values)
-
-    return of_a_row
+    return Row(jaxpr, rest, known)
 
 
 def variables_of(equation) -> list:
