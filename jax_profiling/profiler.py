@@ -307,7 +307,7 @@ class LikelihoodProfiler:
         """
         print("Gradient by name, and its finite difference of the NumPy likelihood ...")
         _, gradient = self.value_and_grad(self.instance)
-        for way in self.value_and_grad.ways:
+        for way in self.options.beside:
             _, other = self.value_and_grad.result(way)
             np.testing.assert_allclose(
                 np.hstack(jax.tree.leaves(other)),

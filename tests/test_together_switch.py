@@ -114,6 +114,29 @@ def test_decorated_function_is_a_block():
     assert decorated.__name__ == "decorated"
 
 
+def test_one_block_can_be_open_in_two_threads_at_once():
+    block = autolens_patch.evaluate_together()
+    in_both, out_of_one = threading.Event(), threading.Event()
+
+    def other():
+        with block:
+            in_both.set()
+            out_of_one.wait(60)
+            found = is_together()
+        return found and not is_together()
+
+    found = []
+    thread = threading.Thread(target=lambda: found.append(other()))
+    with block:
+        thread.start()
+        in_both.wait(60)
+        assert is_together()
+    assert not is_together()
+    out_of_one.set()
+    thread.join()
+    assert found == [True]
+
+
 def test_block_that_ends_in_another_thread_is_an_error():
     def open_block():
         with autolens_patch.evaluate_together():

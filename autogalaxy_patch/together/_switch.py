@@ -41,7 +41,7 @@ class Together:
     def __init__(self, on: bool):
         self._on = on
         self._before = _for_all_threads.get_global()
-        self._open = []
+        self._in_thread = threading.local()
         _for_all_threads.set_global(on)
         Together._latest = self
 
@@ -49,18 +49,18 @@ class Together:
         self._hold_no_more()
         context = _is_on(self._on)
         context.__enter__()
-        self._open.append((context, threading.get_ident()))
+        vars(self._in_thread).setdefault("open", []).append(context)
         return self
 
     def __exit__(self, *error):
-        context, thread = self._open.pop()
-        if thread != threading.get_ident():
+        contexts = vars(self._in_thread).get("open")
+        if not contexts:
             raise RuntimeError(
                 "a block of evaluate_together() ended in another thread than it began "
                 "in, where it goes on: it is of one thread. (A generator that is closed "
                 "or collected elsewhere ends its blocks there.)"
             )
-        context.__exit__(*error)
+        contexts.pop().__exit__(*error)
 
     def __call__(self, function: Callable) -> Callable:
         """The function, within a block of its own."""
@@ -68,7 +68,7 @@ class Together:
 
         @functools.wraps(function)
         def within(*args, **kwargs):
-            with self:
+            with _is_on(self._on):
                 return function(*args, **kwargs)
 
         return within
