@@ -55,19 +55,30 @@ def log_prior_of_all(points: Points, values: list):
     return sum(map(log_prior_of_one, points.priors, values), jnp.zeros(()))
 
 
-def penalised(points: Points, values: list, prior) -> tuple:
+def penalised(points: Points, values: list, prior, disks=()) -> tuple:
     """
-    A log prior with what the violation of assertions costs, and where it counts: where
-    the values are possible and hold all assertions.
+    A log prior with what it costs to violate assertions and to be outside of disks, and
+    where it counts: where the values are possible and neither is the case.
     """
     possible = prior > -jnp.inf
-    if not points.assertions:
+    if not points.assertions and not disks:
         return prior, possible
     arguments = dict(zip(points.priors, values, strict=True))
     violated = violation(points.assertions, arguments)
+    for first, second, radius in disks:
+        violated = violated + distance_outside(values[first], values[second], radius)
     penalty = jnp.where(possible, -PENALTY * (1.0 + violated), -jnp.inf)
     holds = violated == 0.0
     return jnp.where(holds, prior, penalty), possible & holds
+
+
+def distance_outside(first, second, radius: float):
+    """How far outside of a disk around the origin a pair of values is; zero within."""
+    squares = first**2 + second**2
+    outside = squares >= radius**2
+    # The distance from the origin has no derivative there.
+    distance = jnp.sqrt(jnp.where(outside, squares, 1.0))
+    return jnp.where(outside, distance - radius + jnp.finfo(float).tiny, 0.0)
 
 
 def log_prior_of_one(prior, value):
@@ -96,8 +107,10 @@ def log_posterior(model, analysis) -> Callable:
     -------
     A function of an instance that JAX can transform: the log likelihood and
     :func:`log_prior`. Where the prior is minus infinity or an assertion is violated it
-    is that alone, with its gradient, whatever the likelihood is there. A likelihood that
-    is NaN within the limits stays NaN.
+    is that alone, with its gradient, whatever the likelihood is there. Outside of a disk
+    that a class declares for a pair of its parameters (``ell_comps``, beyond which the
+    libraries define no profile) it is as for a violated assertion. A likelihood that is
+    NaN elsewhere stays NaN.
 
     Raises
     ------
@@ -121,7 +134,7 @@ def log_posterior(model, analysis) -> Callable:
 
 def with_likelihood(points: Points, values: list, prior, analysis):
     """A log prior and the log likelihood, where the values are possible."""
-    prior, counts = penalised(points, values, prior)
+    prior, counts = penalised(points, values, prior, points.disks)
     # What the likelihood passes back where it does not count may be NaN.
     safe = [jnp.where(counts, value, jax.lax.stop_gradient(value)) for value in values]
     likelihood = analysis.log_likelihood_function(points.instance_from(safe))

@@ -27,6 +27,9 @@ class Points:
         The names of the parameters.
     assertions
         The assertions of the model and of its components.
+    disks
+        The disks around the origin that classes declare for pairs of their parameters,
+        as two positions in the order of the leaves and a radius.
 
     Raises
     ------
@@ -47,6 +50,7 @@ class Points:
         self.names = self._structure.names
         medians = model.physical_values_from_prior_medians
         self.assertions = assertions_of(model)
+        self.disks = tuple(model.ball_constraint_index_pairs())
         self._treedef = jax.tree.structure(self._structure.instance_from(medians))
 
     def values_of(self, instance) -> list:

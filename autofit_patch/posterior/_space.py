@@ -104,12 +104,13 @@ class PriorSpace:
         Returns
         -------
         A batch of instances whose leaves are coordinates, of shape (total,) and dtype
-        float64. All hold the assertions of the model.
+        float64. All hold the assertions of the model, and are inside of the disks that
+        classes declare for pairs of their parameters (``ell_comps``).
 
         Raises
         ------
         RuntimeError
-            If fewer than one in ten thousand draws hold the assertions.
+            If that is so for fewer than one in ten thousand draws.
         """
         random = np.random.default_rng(seed)
         size = len(self.names)
@@ -119,7 +120,7 @@ class PriorSpace:
             coordinates = random.standard_normal((max(total, 100, tried), size))
             values = self._values_at(list(coordinates.T))
             prior = log_normal_of_all(list(coordinates.T))
-            _, possible = penalised(self._points, values, prior)
+            _, possible = penalised(self._points, values, prior, self._points.disks)
             drawn = np.concatenate([drawn, coordinates[np.asarray(possible)]])
             tried += len(coordinates)
             if tried > 1e5 and len(drawn) < 1e-4 * tried:
@@ -156,8 +157,9 @@ class PriorSpace:
         Returns
         -------
         A function of an instance whose leaves are coordinates: the log likelihood of
-        ``forward`` of it, and ``log_prior``. Where an assertion of the model is violated
-        it is ``-1e8 * (1 + violation)``, whose gradient leads back.
+        ``forward`` of it, and ``log_prior``. Where an assertion of the model is violated,
+        or a pair of parameters outside of the disk that its class declares for it, it is
+        ``-1e8 * (1 + violation)``, whose gradient leads back.
         """
 
         def function(z):
