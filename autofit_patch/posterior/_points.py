@@ -25,6 +25,8 @@ class Points:
         The priors of the free parameters, in the order of the leaves.
     names
         The names of the parameters.
+    structure
+        The structure of the instances.
     assertions
         The assertions of the model and of its components.
     disks
@@ -44,14 +46,14 @@ class Points:
                 "pass the af.Model or af.Collection that made the instances"
             )
         self._function = function
-        self._structure = structure_from(model)
+        self._model_structure = structure_from(model)
         # Models that differ in their priors alone share their structure.
         self.priors = tuple(model.priors_ordered_by_id)
-        self.names = self._structure.names
+        self.names = self._model_structure.names
         medians = model.physical_values_from_prior_medians
         self.assertions = assertions_of(model)
         self.disks = tuple(model.ball_constraint_index_pairs())
-        self._treedef = jax.tree.structure(self._structure.instance_from(medians))
+        self.structure = jax.tree.structure(self._model_structure.instance_from(medians))
 
     def values_of(self, instance) -> list:
         """
@@ -63,7 +65,7 @@ class Points:
             If the instance is no point in the model.
         """
         leaves, treedef = jax.tree.flatten(instance)
-        if treedef != self._treedef:
+        if treedef != self.structure:
             raise ValueError(
                 f"{self._function} expected an instance of its model, whose leaves are "
                 f"{', '.join(self.names) or 'none'}. The {type(instance).__name__} that "
@@ -74,4 +76,4 @@ class Points:
 
     def instance_from(self, leaves):
         """The instance, or the batch, whose parameters have the given values."""
-        return self._structure.instance_from(leaves)
+        return self._model_structure.instance_from(leaves)

@@ -21,12 +21,15 @@ class PriorSpace:
     ----------
     names
         The names of the parameters.
+    structure
+        The structure of its points, which is that of the model's instances.
     """
 
     def __init__(self, points: Points):
         self._points = points
         self._coordinates = list(map(coordinate_from, points.priors))
         self.names = points.names
+        self.structure = points.structure
 
     def forward(self, z):
         """
@@ -89,6 +92,22 @@ class PriorSpace:
                     f"{name} = {outside:.6g} has no coordinate: its prior is {prior}"
                 )
         return self._points.instance_from(coordinates)
+
+    def instance_from(self, values: dict):
+        """
+        The instance whose parameters have given values, by their names.
+
+        Parameters
+        ----------
+        values
+            A value, or an array of values, for each of ``names``. Others are not looked
+            at.
+
+        Returns
+        -------
+        An instance, or a batch.
+        """
+        return self._points.instance_from([values[name] for name in self.names])
 
     def draw(self, total: int, seed: int):
         """

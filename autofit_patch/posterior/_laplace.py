@@ -1,0 +1,126 @@
+"""A posterior as the normal distribution that touches it at its maximum."""
+
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+
+from autofit_patch.posterior._evaluate import Evaluator, points_from, rows_from
+
+#: What a step to the maximum is expected to gain, in log density, where it is reached.
+AT_THE_MAXIMUM = 1e-4
+
+#: How many steps there are at most.
+STEPS = 20
+
+#: By how much of a standard deviation gradients are compared for their derivative.
+SHARE_OF_A_DEVIATION = 0.05
+
+#: How many standard deviations from a maximum a point along any parameter may be that
+#: counts as having been on the way to it.
+SAME_MAXIMUM = 5.0
+
+
+@dataclass
+class Laplace:
+    """
+    The normal distribution around a maximum of a log density.
+
+    Attributes
+    ----------
+    maximum
+        The point of the maximum.
+    value
+        The log density there.
+    covariance
+        The inverse of minus its second derivatives, of shape (leaves, leaves) in the
+        order of the leaves. Where these are not negative along some direction, what it
+        has there is no more than a scale.
+    is_maximum
+        Whether they are negative along every direction, and the gradient zero.
+    log_evidence
+        The log of the integral of the density, were it this distribution (MacKay 2003,
+        Information Theory, Inference, and Learning Algorithms, eq. 27.5).
+    evaluations
+        How many gradients this took.
+    """
+
+    maximum: object
+    value: float
+    covariance: np.ndarray
+    is_maximum: bool
+    log_evidence: float
+    evaluations: int
+
+    def holds(self, row: np.ndarray) -> bool:
+        """Whether a point is one that the distribution could have drawn."""
+        away = row - self.centre
+        squares = away @ np.linalg.solve(self.covariance, away)
+        return bool(squares < SAME_MAXIMUM**2 * len(away))
+
+    def draw(self, total: int, seed: int):
+        """
+        Points drawn from the distribution: a batch of shape (total,).
+        """
+        random = np.random.default_rng(seed)
+        rows = random.multivariate_normal(self.centre, self.covariance, total)
+        return points_from(jax.tree.structure(self.maximum), rows)
+
+    @property
+    def centre(self) -> np.ndarray:
+        """The leaves of the maximum, of shape (leaves,)."""
+        return rows_from(self.maximum)
+
+
+def laplace(evaluate: Evaluator, row: np.ndarray) -> Laplace:
+    """Climb from near a maximum to it, by Newton's method, and look around."""
+    before = evaluate.total
+    (value,), (gradient,) = evaluate(row[None])
+    deviations = np.full(len(row), 1e-3)
+    for _ in range(STEPS):
+        precision = precision_at(evaluate, row, deviations)
+        covariance, is_positive = inverse_from(precision)
+        deviations = np.sqrt(np.diag(covariance))
+        step = covariance @ gradient
+        if 0.5 * gradient @ step < AT_THE_MAXIMUM:
+            break
+        # The longest step that gains something is the right one near the maximum.
+        rows = row + step * 0.5 ** np.arange(10)[:, None]
+        values, gradients = evaluate(rows)
+        best = values.argmax()
+        if not values[best] > value:
+            break
+        row, value, gradient = rows[best], values[best], gradients[best]
+    at_rest = 0.5 * gradient @ covariance @ gradient < AT_THE_MAXIMUM
+    _, log_determinant = np.linalg.slogdet(2.0 * np.pi * covariance)
+    return Laplace(
+        points_from(evaluate.structure, row),
+        float(value),
+        covariance,
+        bool(is_positive and at_rest),
+        float(value + 0.5 * log_determinant),
+        evaluate.total - before,
+    )
+
+
+def precision_at(evaluate: Evaluator, row: np.ndarray, deviations: np.ndarray):
+    """
+    Minus the second derivatives, from differences of gradients. (Those by JAX cost more
+    to compile than these to compute.)
+    """
+    lengths = SHARE_OF_A_DEVIATION * deviations
+    shifts = np.diag(lengths)
+    _, gradients = evaluate(np.concatenate([row + shifts, row - shifts]))
+    above, below = np.split(gradients, 2)
+    derivatives = (below - above) / (2.0 * lengths[:, None])
+    return 0.5 * (derivatives + derivatives.T)
+
+
+def inverse_from(precision: np.ndarray) -> tuple[np.ndarray, bool]:
+    """
+    The covariance of a precision, made positive, and whether it was. In coordinates in
+    which the prior is standard normal no posterior is much wider than that.
+    """
+    values, vectors = np.linalg.eigh(precision)
+    positive = np.maximum(np.abs(values), 0.25)
+    return (vectors / positive) @ vectors.T, bool((values > 0.0).all())

@@ -1,0 +1,192 @@
+"""Many maximisations at once, of which those that can no longer matter are stopped."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from autofit_patch.posterior._evaluate import Evaluator, points_from
+
+#: After how many steps it is looked at which are to go on.
+STEPS_A_ROUND = 20
+
+#: A maximisation has arrived when a round raised its log density by less.
+ARRIVED = 0.05
+
+#: A maximum this far below another, in log density, has no share of the probability.
+MATTERS = 20.0
+
+#: Those within this of the highest log density are at the same maximum.
+SAME_MAXIMUM = 0.5
+
+
+@dataclass
+class Optima:
+    """
+    Where maximisations ended.
+
+    Attributes
+    ----------
+    points
+        A batch of the points of the highest log density that each of them was at.
+    values
+        The log densities there, of shape (total,).
+    paths
+        The log density of each at every step, of shape (total, steps); NaN after it
+        ended.
+    stopped
+        Which were stopped since they could no longer matter, of shape (total,).
+    evaluations
+        How many gradients this took.
+    """
+
+    points: object
+    values: np.ndarray
+    paths: np.ndarray
+    stopped: np.ndarray
+    evaluations: int
+
+    @property
+    def best(self):
+        """The point of the highest log density."""
+        return jax.tree.map(lambda leaf: leaf[int(self.values.argmax())], self.points)
+
+    @property
+    def at_the_maximum(self) -> np.ndarray:
+        """Which are at the highest maximum of all, of shape (total,)."""
+        return at_the_highest(self.values)
+
+    def __repr__(self):
+        return (
+            f"Optima({self.at_the_maximum.sum()} of {len(self.values)} at the maximum of "
+            f"{self.values.max():.6g}, {self.stopped.sum()} stopped on the way, "
+            f"{self.evaluations} gradients)"
+        )
+
+
+@dataclass
+class Maximisations:
+    """
+    Maximisations that are under way, as arrays: all that is needed to go on with them.
+
+    Attributes
+    ----------
+    rows, moments
+        Where those that go on are, and Adam's first and second moments there, each of
+        shape (running, leaves).
+    running
+        Which of all these are.
+    best, values
+        The best point of each of all, and the log density there.
+    paths
+        The log densities of all, a row for each step.
+    stopped
+        Which of all were stopped since they could no longer matter.
+    evaluations
+        How many gradients were computed.
+    """
+
+    rows: np.ndarray
+    moments: tuple
+    running: np.ndarray
+    best: np.ndarray
+    values: np.ndarray
+    stopped: np.ndarray
+    paths: list = field(default_factory=list)
+    evaluations: int = 0
+
+    @property
+    def at_the_maximum(self) -> np.ndarray:
+        """Which are at the highest point so far, of shape (total,)."""
+        return at_the_highest(self.values)
+
+    @classmethod
+    def at(cls, rows: np.ndarray) -> "Maximisations":
+        total = len(rows)
+        return cls(
+            rows=rows,
+            moments=(np.zeros_like(rows), np.zeros_like(rows)),
+            running=np.arange(total),
+            best=rows.copy(),
+            values=np.full(total, -np.inf),
+            stopped=np.zeros(total, dtype=bool),
+        )
+
+
+def at_the_highest(values: np.ndarray) -> np.ndarray:
+    """Which log densities are as high as the highest one, or nearly."""
+    return values > values.max() - SAME_MAXIMUM
+
+
+def optimise(
+    evaluate: Evaluator,
+    state: Maximisations,
+    steps: int,
+    learning_rate: float,
+    after_round: Callable,
+) -> Optima:
+    """Go on with maximisations to their end. (See ``Pipeline.optimise``.)"""
+    adam = adam_from(steps, learning_rate)
+    while len(state.running) and len(state.paths) < steps:
+        for _ in range(min(STEPS_A_ROUND, steps - len(state.paths))):
+            take_step(evaluate, adam, state)
+        keep_running(state, steps)
+        after_round(state)
+    return Optima(
+        points_from(evaluate.structure, state.best),
+        state.values,
+        np.transpose(state.paths),
+        state.stopped,
+        state.evaluations,
+    )
+
+
+def adam_from(steps: int, learning_rate: float) -> Callable:
+    """Adam, whose steps become shorter, as a function of arrays that JAX compiled."""
+    schedule = optax.cosine_decay_schedule(learning_rate, steps, alpha=0.02)
+    scale = optax.scale_by_adam()
+
+    @jax.jit
+    def step(count, gradients, rows, *moments):
+        state = optax.ScaleByAdamState(count, *moments)
+        direction, state = scale.update(gradients, state)
+        return rows + schedule(count) * direction, state.mu, state.nu
+
+    return step
+
+
+def take_step(evaluate: Evaluator, adam: Callable, state: Maximisations):
+    """Let all that are running take a step uphill."""
+    values, gradients = evaluate(state.rows)
+    state.evaluations += len(values)
+    better = values > state.values[state.running]
+    state.best[state.running[better]] = state.rows[better]
+    state.values[state.running[better]] = values[better]
+    path = np.full(len(state.values), np.nan)
+    path[state.running] = values
+    count = jnp.asarray(len(state.paths), dtype=jnp.int32)
+    state.paths.append(path)
+    rows, *moments = adam(count, gradients, state.rows, *state.moments)
+    state.rows, state.moments = np.array(rows), tuple(map(np.array, moments))
+
+
+def keep_running(state: Maximisations, steps: int):
+    """
+    Stop those that have arrived, those that left what can be computed, and those that
+    would not get near to where the best one is by now if they rose as fast as lately.
+    """
+    done = len(state.paths)
+    before = np.asarray(state.paths[-STEPS_A_ROUND:])[0, state.running]
+    now = state.paths[-1][state.running]
+    gain = np.nan_to_num(now - before, nan=-np.inf, posinf=np.inf)
+    arrived = (np.abs(gain) < ARRIVED) & (done > STEPS_A_ROUND)
+    rounds_left = (steps - done) / STEPS_A_ROUND
+    would_be_at = now + np.maximum(gain, 0.0) * rounds_left
+    hopeless = (would_be_at < state.values.max() - MATTERS) | ~np.isfinite(now)
+    state.stopped[state.running[hopeless]] = True
+    goes_on = ~(arrived | hopeless)
+    state.running, state.rows = state.running[goes_on], state.rows[goes_on]
+    state.moments = tuple(moment[goes_on] for moment in state.moments)

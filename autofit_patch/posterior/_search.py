@@ -1,0 +1,327 @@
+"""The stages from the prior to the posterior as a search of PyAutoFit."""
+
+import time
+
+import autofit as af
+import numpy as np
+
+from autofit_patch.posterior._evaluate import points_from, rows_from
+from autofit_patch.posterior._optimise import Maximisations, Optima
+from autofit_patch.posterior._pipeline import Pipeline
+from autofit_patch.posterior._sample import Chains, Draws, draws_from
+from autofit_patch.posterior._space import prior_space
+
+try:
+    from autofit.non_linear.checkpoint import PickleCheckpointer
+    from autofit.non_linear.samples.adapter import RawSamples
+    from autofit.non_linear.search import capabilities as cap
+    from autofit.non_linear.search.mcmc.auto_correlations import AutoCorrelations
+    from autofit.non_linear.search.posterior_kind import CHAIN
+except ImportError as error:
+    raise ImportError(
+        "posterior.Search needs a PyAutoFit whose searches have a run(ctx): pip install "
+        "--upgrade autofit. posterior.Pipeline, whose stages it runs, works without"
+    ) from error
+
+
+class Search(af.NonLinearSearch):
+    """
+    A search from the prior to the posterior with gradients: starts, of which many are
+    maximised, the normal distribution around the best maximum, and draws by the No-U-Turn
+    sampler from there. (See :class:`Pipeline`, of which these are the stages.)
+
+    It goes on after an interruption with what it had at its last update, every 20 steps
+    of the maximisations and every 25 draws. With a ``seed`` its draws are then those of a
+    run that was not interrupted.
+
+    Parameters
+    ----------
+    name, path_prefix, unique_tag, iterations_per_quick_update,
+    iterations_per_full_update, silence, session, seed
+        As for every search of PyAutoFit. What is counted for updates are points that are
+        kept: where each start is after 20 steps, and draws.
+    starts, candidates
+        How many points are maximised, and of how many draws these are the best.
+    start_from
+        Where these are drawn from: nothing, for the prior; the result of another search,
+        or samples; or a batch of instances. ``search.json`` remembers which of these it
+        was.
+    steps, learning_rate
+        Of the maximisations.
+    effective, rhat, chains, most
+        Of the draws: what is enough.
+
+    Examples
+    --------
+    >>> search = posterior.Search(name="lens", seed=1)
+    >>> result = search.fit(model=model, analysis=analysis)
+    """
+
+    jax_use = cap.JaxUse.REQUIRED
+    gradient = cap.Gradient.USES
+    batched = False
+    honours_gradient_mode = False
+    posterior_kind = cap.PosteriorKind.CHAIN
+    produces_evidence = False
+    resumable = True
+    warm_start = cap.WarmStart.NEUTRAL
+    install_extra = "inference"
+    upstream_url = "https://github.com/blackjax-devs/blackjax"
+    citation_keys = ("blackjax", "optax")
+    status = cap.Status.EXPERIMENTAL
+    test_mode_budget = {"candidates": 16, "starts": 4, "steps": 20, "most": 50}
+    objective_target = cap.ObjectiveTarget(
+        cap.ObjectiveQuantity.LOG_POSTERIOR, cap.CoordinateSpace.PHYSICAL
+    )
+    invalid_value = -float("inf")
+    requires_fp64 = True
+
+    samples_cls = af.SamplesMCMC
+    checkpointer = PickleCheckpointer()
+    resume_state = checkpointer
+
+    __identifier_fields__ = (
+        "starts",
+        "candidates",
+        "start_from",
+        "steps",
+        "learning_rate",
+        "effective",
+        "rhat",
+        "chains",
+        "most",
+    )
+
+    def __init__(
+        self,
+        name: str | None = None,
+        path_prefix: str | None = None,
+        unique_tag: str | None = None,
+        starts: int = 16,
+        candidates: int = 256,
+        start_from=None,
+        steps: int = 200,
+        learning_rate: float = 0.05,
+        effective: float = 1000.0,
+        rhat: float = 1.01,
+        chains: int = 4,
+        most: int = 5000,
+        iterations_per_quick_update: int | None = None,
+        iterations_per_full_update: int | None = None,
+        silence: bool = False,
+        session=None,
+        seed: int | None = None,
+        **kwargs,
+    ):
+        super().__init__(
+            name=name,
+            path_prefix=path_prefix,
+            unique_tag=unique_tag,
+            initializer=CHAIN.initializer_for(None),
+            iterations_per_quick_update=iterations_per_quick_update,
+            iterations_per_full_update=iterations_per_full_update,
+            silence=silence,
+            session=session,
+            seed=seed,
+            **kwargs,
+        )
+        self.starts = starts
+        self.candidates = candidates
+        self._source = start_from
+        self.start_from = "prior" if start_from is None else kind_of(start_from)
+        self.steps = steps
+        self.learning_rate = learning_rate
+        self.effective = effective
+        self.rhat = rhat
+        self.chains = chains
+        self.most = most
+
+    def __getstate__(self):
+        return super().__getstate__() | {"_source": None}
+
+    def run(self, ctx) -> dict:
+        """
+        Run the stages that are not done yet. (The hook of PyAutoFit's searches.)
+        """
+        if self._source is None and self.start_from != "prior":
+            raise ValueError(
+                f"the search began from {self.start_from}, which its file does not hold: "
+                "give it start_from again"
+            )
+        pipeline = Pipeline(ctx.model, ctx.fitness.analysis)
+        internal = ctx.resume.load(ctx.paths) if ctx.resume else {}
+        progress = Progress(self, ctx, pipeline, internal)
+        if "seed" not in internal:
+            internal["seed"] = int(ctx.rng.spawn(1)[0].generate_state(1)[0])
+        if "starts" not in internal:
+            internal["starts"] = pipeline.starts(
+                self.starts, self._source, self.candidates, internal["seed"]
+            )
+        optima = pipeline.optimise(
+            internal["starts"],
+            self.steps,
+            self.learning_rate,
+            after_round=progress.of_maximisations,
+            state=internal.get("maximisations"),
+        )
+        if "maxima" not in internal:
+            internal["maxima"] = pipeline.maxima(optima)
+            progress.of_maxima(optima)
+        pipeline.sample(
+            internal["maxima"][0],
+            self.effective,
+            self.rhat,
+            self.chains,
+            self.most,
+            internal["seed"],
+            after_round=progress.of_chains,
+            state=internal.get("chains"),
+        )
+        return internal
+
+    def raw_samples_from(self, model, search_internal: dict) -> RawSamples:
+        """
+        The draws; while there are none yet, the best point of every maximisation.
+        """
+        space = prior_space(model)
+        draws = None
+        chains = search_internal.get("chains")
+        if chains is not None and chains.has_drawn:
+            draws = draws_from(space.structure, chains)
+            points, values = draws.points, draws.values
+        else:
+            maximisations = search_internal["maximisations"]
+            points = points_from(space.structure, maximisations.best)
+            values = maximisations.values
+        settings = CHAIN.auto_correlation_settings_for(None, check_for_convergence=False)
+        return RawSamples(
+            parameters=rows_from(space.forward(points)),
+            log_likelihood=values - np.asarray(space.log_prior(points)),
+            info=info_from(search_internal, draws),
+            samples_kwargs={
+                "auto_correlation_settings": settings,
+                "auto_correlations": auto_correlations_from(settings, draws),
+            },
+            label=type(self).__name__,
+        )
+
+
+class Progress:
+    """What is saved, shown and told while a search runs."""
+
+    def __init__(self, search: Search, ctx, pipeline: Pipeline, internal: dict):
+        self._search, self._ctx = search, ctx
+        self._pipeline, self._internal = pipeline, internal
+        self._since_update = 0
+        self._begin = time.perf_counter()
+
+    def of_maximisations(self, state: Maximisations):
+        highest = state.values.max()
+        self._tell(
+            f"{len(state.paths)} steps uphill: log posterior {highest:.4f}, "
+            f"{len(state.running)} of {len(state.values)} starts go on, "
+            f"{state.at_the_maximum.sum()} are at the maximum"
+        )
+        self._keep("maximisations", state, state.best, state.values)
+
+    def of_maxima(self, optima: Optima):
+        first, *others = self._internal["maxima"]
+        self._tell(f"{optima}; log evidence about {first.log_evidence:.2f}")
+        if not first.is_maximum:
+            self._search.logger.warning(
+                "the log posterior is not concave where the chains begin: the normal "
+                "distribution there is a bad likeness, and they may take long"
+            )
+        for other in others:
+            self._search.logger.warning(
+                f"there is another maximum, of log evidence {other.log_evidence:.2f}; "
+                f"the draws are from that of {first.log_evidence:.2f} and do not visit it"
+            )
+
+    def of_chains(self, state: Chains):
+        drawn = state.rounds[-1]
+        told = (
+            f"{len(state.rounds)} rounds of draws, acceptance "
+            f"{drawn['acceptance'].mean():.2f}, {drawn['divergent'].sum()} divergent"
+        )
+        if state.has_drawn:
+            draws = draws_from(self._pipeline.space.structure, state)
+            told += (
+                f": {draws.effective.min():.0f} effective draws of the worst parameter, "
+                f"R-hat {draws.rhat.max():.3f}"
+            )
+        self._tell(told)
+        rows = np.concatenate(drawn["rows"])
+        self._keep("chains", state, rows, np.concatenate(drawn["values"]))
+
+    def _tell(self, message: str):
+        evaluations = self._pipeline.evaluations
+        seconds = time.perf_counter() - self._begin
+        self._search.logger.info(f"{message} ({evaluations / seconds:.1f} gradients/s)")
+
+    def _keep(self, name: str, state, rows: np.ndarray, values: np.ndarray):
+        """Save a state, and let PyAutoFit look at the points that were kept."""
+        self._internal[name] = state
+        self._search.resume_state.save(self._ctx.paths, self._internal)
+        points = points_from(self._pipeline.space.structure, rows)
+        self._ctx.fitness.manage_quick_update(
+            parameters=rows_from(self._pipeline.space.forward(points)),
+            log_likelihood=values - np.asarray(self._pipeline.space.log_prior(points)),
+        )
+        self._since_update += len(rows)
+        if self._since_update >= self._search.iterations_per_full_update:
+            self._since_update = 0
+            self._ctx.update(self._internal)
+
+
+def info_from(internal: dict, draws: Draws | None) -> dict:
+    """What the samples tell of how they came about."""
+    info = {"seed": internal["seed"]}
+    if "maximisations" in internal:
+        state = internal["maximisations"]
+        info |= {
+            "starts": len(state.values),
+            "starts_at_the_maximum": int(state.at_the_maximum.sum()),
+            "gradients_of_maximisations": state.evaluations,
+        }
+    if "maxima" in internal:
+        info |= {
+            "log_evidence_laplace": internal["maxima"][0].log_evidence,
+            "log_evidence_laplace_of_others": [
+                other.log_evidence for other in internal["maxima"][1:]
+            ],
+        }
+    if draws is not None:
+        info |= {
+            "total_walkers": draws.chains,
+            "total_steps": len(draws.values) // draws.chains,
+            "ess_per_param": draws.effective.tolist(),
+            "ess_min": float(draws.effective.min()),
+            "rhat_per_param": draws.rhat.tolist(),
+            "rhat_max": float(draws.rhat.max()),
+            "mean_acceptance": draws.acceptance,
+            "n_divergent": int(draws.divergent.sum()),
+            "n_logl_evals": draws.evaluations[1],
+        }
+    return info
+
+
+def auto_correlations_from(settings, draws: Draws | None):
+    """The lengths over which draws are correlated, as PyAutoFit's chains have them."""
+    if draws is None:
+        return None
+    times = len(draws.values) / draws.effective
+    return AutoCorrelations(
+        check_size=settings.check_size,
+        required_length=settings.required_length,
+        change_threshold=settings.change_threshold,
+        times=times,
+        previous_times=times,
+    )
+
+
+def kind_of(source) -> str:
+    """What starts are drawn from, in a word, for the files of a search."""
+    if isinstance(source, af.Result):
+        return "result"
+    return "samples" if isinstance(source, af.Samples) else "instances"

@@ -1,0 +1,239 @@
+"""From the prior to the posterior, stage by stage."""
+
+import pickle
+
+import autofit as af
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from pipeline_cases import CASES, Analysis, Case, Numbers, normal
+
+from autofit_patch import batch, posterior
+
+each_case = pytest.mark.parametrize("name", CASES)
+
+
+@pytest.fixture(scope="module")
+def pipelines():
+    return {
+        name: posterior.Pipeline(case.model(), case.analysis())
+        for name, case in CASES.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def optima(pipelines):
+    return {
+        name: pipeline.optimise(pipeline.starts(8, seed=1), steps=200)
+        for name, pipeline in pipelines.items()
+    }
+
+
+def values_of(instance) -> np.ndarray:
+    return np.stack([np.asarray(leaf) for leaf in jax.tree.leaves(instance)])
+
+
+@each_case
+def test_draws_have_the_moments_of_the_posterior(name, pipelines, optima):
+    pipeline = pipelines[name]
+    _, means, deviations = CASES[name].moments()
+    draws = pipeline.sample(pipeline.laplace(optima[name].best), most=3000, seed=1)
+    drawn = values_of(pipeline.space.forward(draws.points))
+    assert draws.effective.min() >= 1000.0
+    assert draws.rhat.max() < 1.01
+    errors = deviations / np.sqrt(draws.effective)
+    np.testing.assert_array_less(np.abs(drawn.mean(axis=1) - means), 4.5 * errors)
+    np.testing.assert_allclose(drawn.std(axis=1), deviations, rtol=0.12)
+    if name != "asserted":
+        assert not draws.divergent.any()
+
+
+@each_case
+def test_values_are_the_log_posterior_of_the_points(name, pipelines, optima):
+    pipeline = pipelines[name]
+    np.testing.assert_allclose(
+        jax.vmap(pipeline.log_posterior)(optima[name].points), optima[name].values
+    )
+
+
+def test_normal_posterior_is_its_own_laplace_distribution(pipelines, optima):
+    pipeline, case = pipelines["normal"], CASES["normal"]
+    log_evidence, means, deviations = case.moments()
+    laplace = pipeline.laplace(optima["normal"].best)
+    assert laplace.is_maximum
+    np.testing.assert_allclose(laplace.log_evidence, log_evidence, atol=1e-3)
+    found = values_of(pipeline.space.forward(laplace.maximum))
+    np.testing.assert_allclose(found, means, atol=1e-2 * min(deviations))
+    structure = pipeline.space.structure
+    hessian = jax.hessian(
+        lambda row: pipeline.log_posterior(jax.tree.unflatten(structure, list(row)))
+    )(laplace.centre)
+    np.testing.assert_allclose(laplace.covariance, -np.linalg.inv(hessian), rtol=1e-5)
+    drawn = values_of(pipeline.space.forward(laplace.draw(4000, seed=1)))
+    np.testing.assert_allclose(drawn.std(axis=1), deviations, rtol=0.05)
+
+
+def test_many_parameters_of_a_known_normal_posterior():
+    random = np.random.default_rng(1)
+    size = 15
+    factor = random.normal(size=(size, size)) / 4.0 + np.eye(size)
+    mean, precision = random.normal(size=size), 50.0 * factor @ factor.T
+    names = [f"x{i}" for i in range(size)]
+
+    class ManyAnalysis(af.Analysis):
+        def log_likelihood_function(self, instance):
+            away = jnp.stack([getattr(instance, name) for name in names]) - mean
+            return -0.5 * away @ precision @ away
+
+    model = af.Collection(**{name: af.GaussianPrior(0.0, 1.0) for name in names})
+    pipeline = posterior.Pipeline(model, ManyAnalysis(use_jax=True))
+    optima = pipeline.optimise(pipeline.starts(4, seed=1))
+    laplace = pipeline.laplace(optima.best)
+    covariance = np.linalg.inv(precision + np.eye(size))
+    np.testing.assert_allclose(laplace.covariance, covariance, atol=1e-6)
+    np.testing.assert_allclose(
+        laplace.centre, covariance @ precision @ mean, atol=0.01 * covariance.max() ** 0.5
+    )
+    draws = pipeline.sample(laplace, effective=2000, seed=1)
+    rows = np.stack(jax.tree.leaves(draws.points), axis=1)
+    standard = np.linalg.solve(
+        np.linalg.cholesky(covariance), (rows - covariance @ precision @ mean).T
+    )
+    np.testing.assert_allclose(np.cov(standard), np.eye(size), atol=0.15)
+    np.testing.assert_array_less(
+        np.abs(standard.mean(axis=1)), 4.5 / np.sqrt(draws.effective.min())
+    )
+
+
+def test_starts_are_the_best_of_groups_of_draws_of_the_prior(pipelines):
+    pipeline = pipelines["normal"]
+    starts = pipeline.starts(5, candidates=40, seed=3)
+    drawn = pipeline.space.draw(40, seed=3)
+    values = np.asarray(jax.vmap(pipeline.log_posterior)(drawn)).reshape(5, 8)
+    np.testing.assert_allclose(
+        jax.vmap(pipeline.log_posterior)(starts), values.max(axis=1)
+    )
+
+
+def test_starts_come_from_instances_that_are_possible():
+    case = Case(
+        af.UniformPrior(0.0, 1.0),
+        af.UniformPrior(0.0, 1.0),
+        # No number where x is above 0.5, and a number without a gradient at y = 0.25.
+        lambda x, y: jnp.where(x > 0.5, jnp.nan, x) + jnp.abs(y - 0.25) ** 0.5,
+        (),
+    )
+    pipeline = posterior.Pipeline(case.model(), case.analysis())
+    instances = batch.instances_from(
+        case.model(),
+        np.array([[0.1, 0.1], [0.2, 0.1], [0.7, 0.1], [1.7, 0.1], [0.4, 0.25]]),
+    )
+    starts = pipeline.starts(2, source=instances)
+    found = values_of(pipeline.space.forward(starts))
+    np.testing.assert_allclose(found, [[0.1, 0.2], [0.1, 0.1]])
+    with pytest.raises(ValueError, match="2 of 5 candidates .* and 3 starts were asked"):
+        pipeline.starts(3, source=instances)
+
+
+def test_starts_come_from_samples_by_their_weights_and_names():
+    case = CASES["normal"]
+    first = case.model()
+    samples = af.SamplesPDF(
+        model=first,
+        sample_list=[
+            af.Sample(0.0, 0.0, weight, {("numbers", "x"): x, ("numbers", "y"): 1.0})
+            for x, weight in ((0.1, 0.5), (0.2, 0.5), (0.3, 0.0))
+        ],
+    )
+    pipeline = posterior.Pipeline(case.model(), case.analysis())
+    starts = pipeline.starts(20, source=samples, candidates=20, seed=1)
+    x, y = values_of(pipeline.space.forward(starts))
+    np.testing.assert_allclose(np.unique(x.round(10)), [0.1, 0.2])
+    np.testing.assert_allclose(y, 1.0)
+    other = af.Collection(others=af.Model(Numbers, x=case.x, y=case.y))
+    with pytest.raises(ValueError, match=r"no others\.x, others\.y, which the model has"):
+        posterior.Pipeline(other, case.analysis()).starts(source=samples)
+
+
+def two_maxima(x, y):
+    return jnp.logaddexp(
+        normal(x, -1.0, 0.05) + normal(y, 0.0, 0.05),
+        normal(x, 1.0, 0.05) + normal(y, 0.0, 0.1) - 1.0,
+    )
+
+
+def test_every_maximum_is_found_with_its_evidence():
+    prior = af.GaussianPrior(0.0, 1.0)
+    case = Case(prior, af.GaussianPrior(0.0, 1.0), two_maxima, ((-2.0, 0.0), (-1.0, 1.0)))
+    pipeline = posterior.Pipeline(case.model(), case.analysis())
+    maxima = pipeline.maxima(pipeline.optimise(pipeline.starts(16, seed=1)))
+    other = Case(prior, case.y, two_maxima, ((0.0, 2.0), (-1.0, 1.0)))
+    evidences = [each.moments()[0] for each in (case, other)]
+    np.testing.assert_allclose(
+        [each.log_evidence for each in maxima], sorted(evidences)[::-1], atol=0.02
+    )
+
+
+def test_maximisation_that_can_no_longer_matter_is_stopped():
+    case = Case(
+        af.GaussianPrior(0.0, 1.0),
+        af.GaussianPrior(0.0, 1.0),
+        # A narrow hill, and far below it a wide one.
+        lambda x, y: 1e4 * jnp.exp(normal(x, 1.0, 0.4)) - (x + 1.5) ** 2 - y**2,
+        (),
+    )
+    pipeline = posterior.Pipeline(case.model(), case.analysis())
+    instances = batch.instances_from(case.model(), np.array([[0.5, 0.3], [-2.0, 0.3]]))
+    optima = pipeline.optimise(pipeline.space.inverse(instances))
+    np.testing.assert_array_equal(optima.stopped, [False, True])
+    np.testing.assert_array_equal(optima.at_the_maximum, [True, False])
+    assert np.isnan(optima.paths[1, 60:]).all()
+    assert optima.evaluations == np.isfinite(optima.paths).sum()
+
+
+@pytest.mark.parametrize("rounds", [1, 3])
+def test_maximisations_go_on_where_they_were(rounds, pipelines):
+    pipeline = pipelines["banana"]
+    starts, states = pipeline.starts(4, seed=5), []
+    whole = pipeline.optimise(
+        starts, after_round=lambda state: states.append(pickle.dumps(state))
+    )
+    went_on = pipeline.optimise(starts, state=pickle.loads(states[rounds]))
+    np.testing.assert_array_equal(went_on.paths, whole.paths)
+    np.testing.assert_array_equal(values_of(went_on.points), values_of(whole.points))
+
+
+@pytest.mark.parametrize("rounds", [1, 3, 5])
+def test_chains_go_on_where_they_were(rounds, pipelines, optima):
+    pipeline, states = pipelines["banana"], []
+    around = pipeline.laplace(optima["banana"].best)
+    whole = pipeline.sample(
+        around,
+        effective=100,
+        rhat=2.0,
+        seed=2,
+        after_round=lambda state: states.append(pickle.dumps(state)),
+    )
+    state = pickle.loads(states[min(rounds, len(states) - 1)])
+    went_on = pipeline.sample(around, effective=100, rhat=2.0, seed=2, state=state)
+    np.testing.assert_array_equal(values_of(went_on.points), values_of(whole.points))
+    np.testing.assert_array_equal(went_on.values, whole.values)
+
+
+def test_too_few_draws_are_warned_of(pipelines, optima):
+    pipeline = pipelines["banana"]
+    around = pipeline.laplace(optima["banana"].best)
+    with pytest.warns(UserWarning, match="after 25 draws a chain .* 1000 and 1.01 were"):
+        draws = pipeline.sample(around, most=25)
+    assert len(draws.values) == 100
+
+
+def test_what_can_not_be_inferred_is_said():
+    case = CASES["normal"]
+    with pytest.raises(ValueError, match="does not use JAX"):
+        posterior.Pipeline(case.model(), Analysis(case.log_likelihood, use_jax=False))
+    with pytest.raises(ValueError, match="no free parameter"):
+        posterior.Pipeline(af.Collection(numbers=Numbers()), case.analysis())
+    with pytest.raises(TypeError, match="expected a model"):
+        posterior.Pipeline("model", case.analysis())
