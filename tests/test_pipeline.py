@@ -187,12 +187,12 @@ def test_maximisation_that_can_no_longer_matter_is_stopped():
     instances = batch.instances_from(case.model(), np.array([[0.5, 0.3], [-2.0, 0.3]]))
     optima = pipeline.optimise(pipeline.space.inverse(instances))
     np.testing.assert_array_equal(optima.stopped, [False, True])
-    np.testing.assert_array_equal(optima.at_the_maximum, [True, False])
+    np.testing.assert_array_equal(optima.near_the_highest, [True, False])
     assert np.isnan(optima.paths[1, 60:]).all()
     assert optima.evaluations == np.isfinite(optima.paths).sum()
 
 
-@pytest.mark.parametrize("rounds", [1, 3])
+@pytest.mark.parametrize("rounds", [0, 2])
 def test_maximisations_go_on_where_they_were(rounds, pipelines):
     pipeline = pipelines["banana"]
     starts, states = pipeline.starts(4, seed=5), []

@@ -16,8 +16,7 @@ STEPS = 20
 #: By how much of a standard deviation gradients are compared for their derivative.
 SHARE_OF_A_DEVIATION = 0.05
 
-#: How many standard deviations from a maximum a point along any parameter may be that
-#: counts as having been on the way to it.
+#: How many standard deviations of each parameter from a maximum is at it.
 SAME_MAXIMUM = 5.0
 
 
@@ -53,7 +52,10 @@ class Laplace:
     evaluations: int
 
     def holds(self, row: np.ndarray) -> bool:
-        """Whether a point is one that the distribution could have drawn."""
+        """
+        Whether the leaves of a point, of shape (leaves,), are those of one that is at
+        this maximum: within five standard deviations of it.
+        """
         away = row - self.centre
         squares = away @ np.linalg.solve(self.covariance, away)
         return bool(squares < SAME_MAXIMUM**2 * len(away))

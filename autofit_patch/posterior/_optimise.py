@@ -19,8 +19,9 @@ ARRIVED = 0.05
 #: A maximum this far below another, in log density, has no share of the probability.
 MATTERS = 20.0
 
-#: Those within this of the highest log density are at the same maximum.
-SAME_MAXIMUM = 0.5
+#: Those within this of the highest log density are near the same maximum, most likely:
+#: draws of twenty parameters are as far below their maximum.
+NEAR = 10.0
 
 
 @dataclass
@@ -55,15 +56,15 @@ class Optima:
         return jax.tree.map(lambda leaf: leaf[int(self.values.argmax())], self.points)
 
     @property
-    def at_the_maximum(self) -> np.ndarray:
-        """Which are at the highest maximum of all, of shape (total,)."""
-        return at_the_highest(self.values)
+    def near_the_highest(self) -> np.ndarray:
+        """Which ended nearly as high as the highest, of shape (total,)."""
+        return near_the_highest(self.values)
 
     def __repr__(self):
         return (
-            f"Optima({self.at_the_maximum.sum()} of {len(self.values)} at the maximum of "
-            f"{self.values.max():.6g}, {self.stopped.sum()} stopped on the way, "
-            f"{self.evaluations} gradients)"
+            f"Optima({self.near_the_highest.sum()} of {len(self.values)} near the "
+            f"highest log density of {self.values.max():.6g}, {self.stopped.sum()} "
+            f"stopped on the way, {self.evaluations} gradients)"
         )
 
 
@@ -99,9 +100,9 @@ class Maximisations:
     evaluations: int = 0
 
     @property
-    def at_the_maximum(self) -> np.ndarray:
-        """Which are at the highest point so far, of shape (total,)."""
-        return at_the_highest(self.values)
+    def near_the_highest(self) -> np.ndarray:
+        """Which were nearly as high as the highest so far, of shape (total,)."""
+        return near_the_highest(self.values)
 
     @classmethod
     def at(cls, rows: np.ndarray) -> "Maximisations":
@@ -116,9 +117,9 @@ class Maximisations:
         )
 
 
-def at_the_highest(values: np.ndarray) -> np.ndarray:
-    """Which log densities are as high as the highest one, or nearly."""
-    return values > values.max() - SAME_MAXIMUM
+def near_the_highest(values: np.ndarray) -> np.ndarray:
+    """Which log densities are nearly as high as the highest one."""
+    return values > values.max() - NEAR
 
 
 def optimise(

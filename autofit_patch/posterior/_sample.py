@@ -47,7 +47,9 @@ class Chains:
     acceptance
         What share of proposals is to be acceptable.
     rounds
-        What each round drew.
+        What each round drew, of those that were not given up.
+    latest
+        What the latest round drew.
     given_up
         How many gradients were computed for rounds that were given up.
     """
@@ -60,6 +62,7 @@ class Chains:
     factor: np.ndarray
     acceptance: float = ACCEPTANCE[0]
     rounds: list = field(default_factory=list)
+    latest: dict | None = None
     given_up: int = 0
 
     @property
@@ -268,6 +271,7 @@ def go_on(draw_round: Callable, state: Chains, seed: int):
         *repeated,
     )
     state.rounds.append(drawn)
+    state.latest = drawn
     if diverges(state):
         begin_anew(state)
     elif not state.is_warm:

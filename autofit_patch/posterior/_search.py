@@ -6,6 +6,7 @@ import autofit as af
 import numpy as np
 
 from autofit_patch.posterior._evaluate import points_from, rows_from
+from autofit_patch.posterior._figures import figure_of_paths, figure_of_traces
 from autofit_patch.posterior._optimise import Maximisations, Optima
 from autofit_patch.posterior._pipeline import Pipeline
 from autofit_patch.posterior._sample import Chains, Draws, draws_from
@@ -117,7 +118,6 @@ class Search(af.NonLinearSearch):
             name=name,
             path_prefix=path_prefix,
             unique_tag=unique_tag,
-            initializer=CHAIN.initializer_for(None),
             iterations_per_quick_update=iterations_per_quick_update,
             iterations_per_full_update=iterations_per_full_update,
             silence=silence,
@@ -179,6 +179,23 @@ class Search(af.NonLinearSearch):
         )
         return internal
 
+    def plot_results(self, samples):
+        """
+        The plots that PyAutoFit makes of chains, the log posterior along the
+        maximisations and the traces of the chains.
+        """
+        super().plot_results(samples)
+        if not self.checkpointer.exists(self.paths):
+            return
+        internal = self.checkpointer.load(self.paths)
+        folder = self.paths.image_path / "search"
+        folder.mkdir(parents=True, exist_ok=True)
+        if "maximisations" in internal:
+            figure_of_paths(internal["maximisations"]).savefig(folder / "paths.png")
+        if (chains := internal.get("chains")) is not None and chains.has_drawn:
+            names = prior_space(samples.model).names
+            figure_of_traces(chains, names).savefig(folder / "traces.png")
+
     def raw_samples_from(self, model, search_internal: dict) -> RawSamples:
         """
         The draws; while there are none yet, the best point of every maximisation.
@@ -220,7 +237,7 @@ class Progress:
         self._tell(
             f"{len(state.paths)} steps uphill: log posterior {highest:.4f}, "
             f"{len(state.running)} of {len(state.values)} starts go on, "
-            f"{state.at_the_maximum.sum()} are at the maximum"
+            f"{state.near_the_highest.sum()} are near the highest"
         )
         self._keep("maximisations", state, state.best, state.values)
 
@@ -239,11 +256,13 @@ class Progress:
             )
 
     def of_chains(self, state: Chains):
-        drawn = state.rounds[-1]
+        drawn = state.latest
         told = (
             f"{len(state.rounds)} rounds of draws, acceptance "
             f"{drawn['acceptance'].mean():.2f}, {drawn['divergent'].sum()} divergent"
         )
+        if not state.rounds:
+            told += f": they begin anew, for an acceptance of {state.acceptance}"
         if state.has_drawn:
             draws = draws_from(self._pipeline.space.structure, state)
             told += (
@@ -281,11 +300,12 @@ def info_from(internal: dict, draws: Draws | None) -> dict:
         state = internal["maximisations"]
         info |= {
             "starts": len(state.values),
-            "starts_at_the_maximum": int(state.at_the_maximum.sum()),
             "gradients_of_maximisations": state.evaluations,
         }
     if "maxima" in internal:
+        ends = internal["maximisations"].best
         info |= {
+            "starts_at_the_maximum": sum(map(internal["maxima"][0].holds, ends)),
             "log_evidence_laplace": internal["maxima"][0].log_evidence,
             "log_evidence_laplace_of_others": [
                 other.log_evidence for other in internal["maxima"][1:]
