@@ -76,9 +76,9 @@ parser.add_argument(
     type=positive_integer,
     metavar="N",
     help="evaluate N x N sub-pixels in every pixel (default: 4 x 4 to 1 x 1, by how fast "
-    "the light changes; quick: 4, since its pixels are coarse)",
+    "the light changes; quick: 2, since its pixels are coarse)",
 )
-parser.get_default("sizes")["sub_pixels"] = None, 4
+parser.get_default("sizes")["sub_pixels"] = None, 2
 parser.add_argument(
     "--tolerance",
     type=float,
