@@ -1,0 +1,1 @@
+"""Examples of inference: libraries of JAX's that take model instances as they are."""
