@@ -7,9 +7,9 @@ them.
 
 The lens is that of ``jax_profiling/imaging/mge.py``: simulated imaging, 15 free
 parameters, and all searches evaluate Gaussians together. ``af.Nautilus`` and
-``af.BlackJAXNUTS`` have their defaults. One that has not ended after ``--patience``
-seconds is stopped, and its figure is what it would be had it ended then (marked "at most"
-or "at least"). The command exits with 1 if a bar is missed.
+``af.BlackJAXNUTS`` have their defaults. One that has run for longer than the
+bar is stopped, and its figure is what it would be had it ended then (marked "at most" or
+"at least"). The command exits with 1 if a bar is missed.
 """
 
 import autolens_patch  # noqa: F401
@@ -149,14 +149,14 @@ print(json.dumps([time.perf_counter() - begin, len(result.samples.sample_list),
 """
 
 
-def search_in_time(search: str, options) -> tuple:
+def search_in_time(search: str, options, patience: float) -> tuple:
     with tempfile.TemporaryDirectory() as folder:
         program = SEARCH.format(
             arguments=["--instrument", options.instrument],
             folder=folder,
             search=search,
         )
-        return in_time(program, options.patience)
+        return in_time(program, patience)
 
 
 def rows_of_nuts(options, found: dict):
@@ -172,8 +172,8 @@ priors = model.priors_ordered_by_id
 start = dict(zip(priors, {vector!r}))
 search = af.BlackJAXNUTS(name="nuts", initializer=af.InitializerParamStartPoints(start))
 """
-    seconds, values = search_in_time(bounds, options)
     ours = found["effective"] / found["seconds sampling"]
+    seconds, values = search_in_time(bounds, options, patience=1.05 * 3.0 * 1000.0 / ours)
     if values is None:
         # Had it ended now, with as many effective draws as it makes draws.
         theirs, is_bound = 1000.0 / seconds, " (at least)"
@@ -185,7 +185,11 @@ search = af.BlackJAXNUTS(name="nuts", initializer=af.InitializerParamStartPoints
 
 def rows_of_nautilus(options, found: dict):
     """PyAutoFit's nested sampler, to its own convergence."""
-    seconds, values = search_in_time('search = af.Nautilus(name="nautilus")', options)
+    seconds, values = search_in_time(
+        'search = af.Nautilus(name="nautilus")',
+        options,
+        patience=1.05 * 4.0 * found["seconds"],
+    )
     is_bound = " (at most)" if values is None else ""
     if values:
         print(
@@ -299,7 +303,6 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--gaussians", type=int, default=20)
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--patience", type=float, default=1800.0)
     return parser
 
 
