@@ -121,6 +121,7 @@ def add_timing_options(parser: argparse.ArgumentParser, batch: int, repeats: int
         How many instances a batch has, and how many calls are timed, by default.
     """
     for name, what, default, quick in (
+        ("instances", "for how many instances every way is checked", 20, 4),
         ("batch", "how many instances a batch has", batch, 3),
         ("repeats", "how many calls are timed", repeats, 5),
         ("compilations", "how often the whole likelihood is compiled", 5, 1),

@@ -4,7 +4,7 @@ Profiling a likelihood: its steps, then the whole of it, checked against NumPy.
 The scripts say what is fitted and what the steps are. What happens to every one of them
 is here: the step is timed with a `ModelInstance`, with a flat vector and with profiles
 that are evaluated together, in turn, all results are compared with NumPy's, and at the
-end the likelihood is evaluated for twenty instances in every way there is.
+end the likelihood is evaluated for many instances in every way there is.
 """
 
 import argparse
@@ -36,9 +36,6 @@ from jax_profiling.output import (
 from jax_profiling.timing import Profile, profile_from, progress_from
 from jax_profiling.ways import flat_from, together_from, value_and_grad_from
 
-#: Over how many different instances every way must give NumPy's values, in one trace.
-TOTAL_INSTANCES = 20
-
 
 class LikelihoodProfiler:
     """
@@ -55,8 +52,8 @@ class LikelihoodProfiler:
     reference_analysis
         The same with NumPy.
     vectors
-        Different parameters of the model, each of shape (free parameters,), at least
-        `TOTAL_INSTANCES` and a batch of them.
+        Different parameters of the model, each of shape (free parameters,): one for each
+        instance that is checked, and for the batches, each of which begins with one.
     options
         The command line, from `options_from`.
     difference_steps
@@ -205,7 +202,7 @@ class LikelihoodProfiler:
         the batch has the new axis. The gradient is an instance as well.
         """
         batch, function = self.options.batch, self.analysis.log_likelihood_function
-        starts = range(TOTAL_INSTANCES)
+        starts = range(self.options.instances)
         self.batches = [batch_from(self.instances[i : i + batch]) for i in starts]
         print("The likelihood as a whole")
 
@@ -270,8 +267,9 @@ class LikelihoodProfiler:
             If one differs.
         """
         batch, likelihood = self.options.batch, self.likelihood
-        print(f"Equality with NumPy of {TOTAL_INSTANCES} instances ...", flush=True)
-        for index in progress_from(range(TOTAL_INSTANCES), "instances"):
+        total = self.options.instances
+        print(f"Equality with NumPy of {total} instances ...", flush=True)
+        for index in progress_from(range(total), "instances"):
             instance = self.instances[index]
             reference = self.reference_log_likelihoods[index]
             if chained is not None:
@@ -351,15 +349,16 @@ class LikelihoodProfiler:
         AssertionError
             If a step was traced more than once.
         """
+        total = self.options.instances
         for profile in self.profiles:
             for way, timing in profile.timings.items():
                 _, inputs = profile.ways[way]
-                for arguments in inputs[len(timing.steady_state) : TOTAL_INSTANCES]:
+                for arguments in inputs[len(timing.steady_state) : total]:
                     jax.block_until_ready(timing.jitted(*arguments))
                 if timing.traces != 1:
                     raise AssertionError(
                         f"{profile.name} ({way}) was traced {timing.traces} times over "
-                        f"{TOTAL_INSTANCES} instances."
+                        f"{total} instances."
                     )
 
     def write(self, **configuration) -> None:
@@ -386,7 +385,7 @@ class LikelihoodProfiler:
                 "free_parameters": self.model.prior_count,
                 "batch": options.batch,
                 "repeats": options.repeats,
-                "instances": TOTAL_INSTANCES,
+                "instances": options.instances,
             },
             profiles=self.profiles,
             **self.figures,

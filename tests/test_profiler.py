@@ -1,6 +1,8 @@
 """What a profiling script checks is noticed when it is wrong."""
 
+import copy
 from argparse import Namespace
+from functools import cache
 
 import autofit as af
 import jax
@@ -8,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jax_profiling.profiler import TOTAL_INSTANCES, LikelihoodProfiler
+from jax_profiling.profiler import LikelihoodProfiler
 
 
 class Peak:
@@ -48,6 +50,7 @@ def model_from(**constants) -> af.Collection:
 
 
 OPTIONS = Namespace(
+    instances=4,
     batch=2,
     repeats=3,
     compilations=1,
@@ -59,28 +62,35 @@ OPTIONS = Namespace(
 )
 
 
-@pytest.fixture
-def profiler_of(monkeypatch):
-    """Profile a likelihood of 21 different instances."""
-    # The compilation cache would stay switched off for the tests that follow.
-    monkeypatch.setattr(jax.config, "update", lambda *_: None)
-    model = model_from()
+@cache
+def profiled(**analysis) -> LikelihoodProfiler:
+    """The profile of a likelihood of different instances."""
     vectors = [
         np.array([0.1 + 0.01 * index, 1.0 + 0.02 * index])
-        for index in range(TOTAL_INSTANCES + 1)
+        for index in range(OPTIONS.instances + OPTIONS.batch - 1)
     ]
-
-    def profiler(difference_factor=1.0, **analysis):
+    with pytest.MonkeyPatch.context() as patch:
+        # The compilation cache would stay switched off for the tests that follow.
+        patch.setattr(jax.config, "update", lambda *_: None)
         profiler = LikelihoodProfiler(
             name="peak",
-            model=model,
+            model=model_from(),
             analysis=Analysis(use_jax=True, **analysis),
             reference_analysis=Analysis(use_jax=False),
-            difference_analysis=Analysis(use_jax=False, factor=difference_factor),
             vectors=vectors,
             options=OPTIONS,
         )
-        profiler.whole()
+    profiler.whole()
+    return profiler
+
+
+@pytest.fixture
+def profiler_of():
+    """A profile that a test can change, but for what was timed."""
+
+    def profiler(**analysis):
+        profiler = copy.copy(profiled(**analysis))
+        profiler.profiles, profiler.figures = [*profiler.profiles], {}
         return profiler
 
     return profiler
@@ -116,7 +126,7 @@ def only_last_wrong(right, last):
 @pytest.mark.parametrize(
     "way, message",
     [
-        ("likelihood", r"The full likelihood \(pytree\) differs"),
+        ("pytree", r"The full likelihood \(pytree\) differs"),
         ("flat", r"The full likelihood \(flat\) differs"),
         ("together", r"The full likelihood \(together\) differs"),
         ("value_and_grad", "The value beside the gradient differs"),
@@ -124,18 +134,16 @@ def only_last_wrong(right, last):
         ("chained", "The chain of steps differs"),
     ],
 )
-def test_wrong_value_of_one_instance_is_noticed(profiler_of, way, message):
+def test_wrong_value_of_one_instance_is_noticed(profiler_of, way, message, monkeypatch):
     profiler = profiler_of()
-    chained, last = profiler.likelihood, 0.1 + 0.01 * (TOTAL_INSTANCES - 1)
+    chained, last = profiler.likelihood, 0.1 + 0.01 * (OPTIONS.instances - 1)
     profiler.check_values(chained)
     if way == "chained":
         chained = only_last_wrong(chained, last)
-    elif way in ("flat", "together"):
-        other = profiler.likelihood.timings[way]
-        other.jitted = only_last_wrong(other.jitted, last)
-    elif way == "likelihood":
-        pytree = profiler.likelihood.timings["pytree"]
-        pytree.jitted = only_last_wrong(pytree.jitted, last)
+    elif way in ("pytree", "flat", "together"):
+        timing = profiler.likelihood.timings[way]
+        wrong = only_last_wrong(timing.jitted, last)
+        monkeypatch.setattr(timing, "jitted", wrong)
         chained = None
     elif way == "batched_likelihood":
         # The last batch has the instance after the last as well.
@@ -156,13 +164,17 @@ def test_wrong_gradient_is_noticed(profiler_of, mode):
 
 
 def test_differences_of_another_likelihood_are_noticed(profiler_of):
-    profiler = profiler_of(difference_factor=1.01)
+    profiler = profiler_of()
+    profiler.difference_analysis = Analysis(use_jax=False, factor=1.01)
     with pytest.raises(AssertionError, match="likelihood that is differenced differs"):
         profiler.check_gradient()
 
 
-def test_second_trace_is_noticed(profiler_of):
+def test_second_trace_is_noticed(profiler_of, monkeypatch):
     profiler = profiler_of()
+    profiler.check_traces()
+    counted = profiler.likelihood.timings["pytree"].counted
+    monkeypatch.setattr(counted, "traces", counted.traces)
     other = model_from(constant=2.0)
     profiler.likelihood(other.instance_from_vector(profiler.vectors[0]))
     with pytest.raises(AssertionError, match=r"full likelihood \(pytree\) was traced 2"):
@@ -201,7 +213,7 @@ def test_wrong_step_of_arrays_is_noticed(profiler_of):
 
 
 @pytest.mark.parametrize("way", ["flat", "together"])
-def test_wrong_gradient_of_another_way_is_noticed(profiler_of, way):
+def test_wrong_gradient_of_another_way_is_noticed(profiler_of, way, monkeypatch):
     profiler = profiler_of()
     other = profiler.value_and_grad.timings[way]
     right = other.jitted
@@ -210,7 +222,7 @@ def test_wrong_gradient_of_another_way_is_noticed(profiler_of, way):
         value, gradient = right(argument)
         return value, jax.tree.map(lambda leaf: 1.01 * leaf, gradient)
 
-    other.jitted = wrong
+    monkeypatch.setattr(other, "jitted", wrong)
     with pytest.raises(AssertionError, match=rf"gradient \({way}\) differs"):
         profiler.check_gradient()
 

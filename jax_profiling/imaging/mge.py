@@ -39,7 +39,7 @@ __Contents__
  - Reference: the same fit by NumPy, which every result is checked against.
  - Ray Tracing ... Log Likelihood: the steps of the likelihood.
  - Full Likelihood: under `jit`, `vmap` and `grad`.
- - Checks: all of it equals NumPy, for 20 instances, and is traced once.
+ - Checks: all of it equals NumPy, for all instances, and is traced once.
  - Results: the JSON, the figure and the summary.
 
 What every profiling script does to a likelihood is in `jax_profiling/profiler.py`, and
@@ -67,7 +67,7 @@ from jax_profiling.options import (
     options_from,
     parser_from,
 )
-from jax_profiling.profiler import TOTAL_INSTANCES, LikelihoodProfiler
+from jax_profiling.profiler import LikelihoodProfiler
 
 FOLDER = Path(__file__).resolve().parents[1]
 
@@ -111,8 +111,9 @@ share, and the mass and the shear.
 """
 model = mge_model_from(total_gaussians=options.gaussians)
 
-# Enough vectors that 20 batches, each one vector further on than the last, all differ.
-vectors = vectors_near_truth_from(model, total=TOTAL_INSTANCES + options.batch - 1)
+# One vector for each instance that is checked, and enough that batches which begin with
+# each of them all differ.
+vectors = vectors_near_truth_from(model, total=options.instances + options.batch - 1)
 
 """
 __Parameters By Name__
@@ -289,8 +290,8 @@ profiler.whole()
 __Checks__
 
 The steps one after another, the full likelihood and every member of every batch equal
-the NumPy log likelihood of their own instance, for 20 instances; every derivative equals
-its finite difference; and no function was traced twice.
+the NumPy log likelihood of their own instance, for all instances; every derivative
+equals its finite difference; and no function was traced twice.
 """
 profiler.check_values(inversion.chained)
 profiler.check_gradient()

@@ -18,7 +18,7 @@ from jax_profiling.dataset import imaging_from
 from jax_profiling.inversion import InversionProfiler
 from jax_profiling.model import vectors_near_truth_from
 from jax_profiling.options import add_size, add_timing_options, parser_from
-from jax_profiling.profiler import TOTAL_INSTANCES, LikelihoodProfiler
+from jax_profiling.profiler import LikelihoodProfiler
 
 FOLDER = Path(__file__).resolve().parents[1]
 
@@ -100,7 +100,7 @@ def profile_pixelized(
     adapt_images
         The image-plane mesh grid, for a mesh that needs one.
     """
-    vectors = vectors_near_truth_from(model, TOTAL_INSTANCES + options.batch - 1)
+    vectors = vectors_near_truth_from(model, options.instances + options.batch - 1)
     shared = {"dataset": dataset, "adapt_images": adapt_images}
     profiler = LikelihoodProfiler(
         name=name,

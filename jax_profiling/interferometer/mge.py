@@ -29,7 +29,7 @@ from jax_profiling.options import (
     options_from,
     parser_from,
 )
-from jax_profiling.profiler import TOTAL_INSTANCES, LikelihoodProfiler
+from jax_profiling.profiler import LikelihoodProfiler
 from jax_profiling.simulators.interferometer import interferometer_from
 
 FOLDER = Path(__file__).resolve().parents[1]
@@ -74,7 +74,7 @@ profiler = LikelihoodProfiler(
     model=model,
     analysis=al.AnalysisInterferometer(dataset=dataset, use_jax=True),
     reference_analysis=al.AnalysisInterferometer(dataset=dataset, use_jax=False),
-    vectors=vectors_near_truth_from(model, total=TOTAL_INSTANCES + options.batch - 1),
+    vectors=vectors_near_truth_from(model, total=options.instances + options.batch - 1),
     options=options,
 )
 fit = profiler.reference_analysis.fit_from(instance=profiler.instance)

@@ -35,7 +35,7 @@ from jax_profiling.options import (
     options_from,
     parser_from,
 )
-from jax_profiling.profiler import TOTAL_INSTANCES, LikelihoodProfiler
+from jax_profiling.profiler import LikelihoodProfiler
 from jax_profiling.simulators.point_source import (
     POINT_NAME,
     point_dataset_from,
@@ -90,7 +90,7 @@ print(
     f"{options.instrument.pixel_scale} arcsec"
 )
 
-vectors = vectors_from_priors(model, total=TOTAL_INSTANCES + options.batch - 1)
+vectors = vectors_from_priors(model, total=options.instances + options.batch - 1)
 instance = model.instance_from_vector(vector=vectors[0])
 
 """
