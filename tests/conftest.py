@@ -31,13 +31,18 @@ os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
 
 import autolens_patch  # noqa: E402, F401, I001  (first, as in a user's script)
 
+import gc
 import json
-import subprocess
-import textwrap
 
 import jax
 import pytest
 from lens import VECTOR, imaging_from, lens_model_from
+from programs import run_python
+
+# Tracing makes many objects, and to look for garbage among all of them as often as Python
+# does takes a fifth of its time. What was imported is none.
+gc.freeze()
+gc.set_threshold(50_000)
 
 __all__ = ["VECTOR", "json_from_python", "lens_model_from", "run_python"]
 
@@ -55,19 +60,6 @@ def instance(model):
 @pytest.fixture(scope="session")
 def dataset():
     return imaging_from()
-
-
-def run_python(code: str, **environment) -> subprocess.CompletedProcess:
-    """Run a program in a fresh interpreter, with this folder importable."""
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), **environment}
-    env = {name: value for name, value in env.items() if value is not None}
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
 
 
 def json_from_python(code: str, **environment):
