@@ -71,7 +71,7 @@ add_size(
     "--precision",
     "into how many parts of a pixel of the telescope the solver locates an image",
     50,
-    4,
+    1,
 )
 options = options_from(parser)
 
@@ -159,9 +159,9 @@ The search for images begins with triangles that cover the field. The (y,x) coor
 of their vertices, in arcsec, are deflected to the source plane.
 """
 first_step = next(
-    solver.steps(tracer_from(instance), shape=Point(*centre_from(instance)), xp=jnp)
+    solver.steps(tracer_from(instance), shape=Point(*centre_from(instance)), xp=np)
 )
-vertices = al.Grid2DIrregular(np.asarray(first_step.initial_triangles.vertices))
+vertices = al.Grid2DIrregular(first_step.initial_triangles.vertices)
 
 
 def ray_tracing(instance, xp=jnp):
