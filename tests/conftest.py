@@ -69,6 +69,13 @@ def dataset():
     return imaging_from()
 
 
+@pytest.fixture(scope="module")
+def nothing_before():
+    """What other tests left is not looked through when garbage is collected."""
+    gc.collect()
+    gc.freeze()
+
+
 def json_from_python(code: str, **environment):
     """What a program in a fresh interpreter prints last, as JSON."""
     process = run_python(code, **environment)

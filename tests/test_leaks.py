@@ -15,6 +15,9 @@ import pytest
 from conftest import json_from_python
 from jax.tree_util import tree_leaves
 
+#: Garbage is collected in each test.
+pytestmark = pytest.mark.usefixtures("nothing_before")
+
 
 class Line:
     def __init__(self, slope=1.0, intercept=0.0):

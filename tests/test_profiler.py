@@ -12,6 +12,9 @@ import pytest
 
 from jax_profiling.profiler import LikelihoodProfiler
 
+#: Garbage is collected before each sample.
+pytestmark = pytest.mark.usefixtures("nothing_before")
+
 
 class Peak:
     """The centre and the width of a peak at zero."""

@@ -7,6 +7,9 @@ import pytest
 
 from jax_profiling.timing import TIMINGS, Profile, profile_from
 
+#: Garbage is collected before each sample.
+pytestmark = pytest.mark.usefixtures("nothing_before")
+
 
 def profile_of(pytree: list[float], flat: list[float]) -> Profile:
     """A profile whose timings all have the samples that are given."""
