@@ -1,6 +1,8 @@
 """From the prior to the posterior, stage by stage."""
 
+import gc
 import pickle
+import weakref
 
 import autofit as af
 import jax
@@ -237,3 +239,14 @@ def test_what_can_not_be_inferred_is_said():
         posterior.Pipeline(af.Collection(numbers=Numbers()), case.analysis())
     with pytest.raises(TypeError, match="expected a model"):
         posterior.Pipeline("model", case.analysis())
+
+
+def test_pipeline_and_what_it_compiled_are_freed():
+    case = CASES["normal"]
+    analysis = case.analysis()
+    pipeline = posterior.Pipeline(case.model(), analysis)
+    pipeline.optimise(pipeline.starts(2, candidates=4), steps=20)
+    references = [weakref.ref(each) for each in (pipeline, analysis, pipeline._evaluate)]
+    del pipeline, analysis
+    gc.collect()
+    assert [reference() for reference in references] == [None] * 3

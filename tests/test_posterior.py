@@ -264,14 +264,67 @@ def as_points_of(model, instances):
 
 def test_gradient_of_a_violated_assertion_leads_back():
     model = with_assertions()
-    log_prior = posterior.log_prior(model)
+    gradient_at = jax.jit(jax.grad(posterior.log_prior(model)))
     instance = as_points_of(model, [1.8, 0.7, 0.4])
     for _ in range(1000):
-        gradient = jax.grad(log_prior)(instance)
+        gradient = gradient_at(instance)
         if not any(jax.tree.leaves(gradient)):
             break
         instance = jax.tree.map(lambda x, g: x + 2e-11 * g, instance, gradient)
     assert holds(model, jax.tree.leaves(instance))
+
+
+def ellipse() -> af.Model:
+    """A model of which a fifth of the prior is outside of the disk of ``ell_comps``."""
+    model = af.Model(al.mp.Isothermal, centre=(0.0, 0.0), einstein_radius=1.0)
+    model.ell_comps.ell_comps_0 = af.UniformPrior(-1.0, 1.0)
+    model.ell_comps.ell_comps_1 = af.UniformPrior(-1.0, 1.0)
+    return model
+
+
+class Flat(af.Analysis):
+    def log_likelihood_function(self, instance):
+        return 0.0 * instance.ell_comps[0]
+
+
+def test_ellipticities_outside_of_their_disk_are_penalised_and_led_back():
+    model = ellipse()
+    space = posterior.prior_space(model)
+    log_posterior = space.log_posterior(Flat(use_jax=True))
+    with pytest.raises(af.exc.FitException):  # what the libraries do there
+        model.instance_from_vector([0.9, -0.8])
+    structure = jax.tree.structure(model.instance_from_vector([0.5, -0.4]))
+    outside = jax.tree.unflatten(structure, [norm.ppf(0.95), norm.ppf(0.1)])
+    value, gradient = jax.jit(jax.value_and_grad(log_posterior))(outside)
+    distance = np.hypot(0.9, 0.8) - 0.999
+    np.testing.assert_allclose(value, -1e8 * (1.0 + distance))
+    first, second = jax.tree.leaves(gradient)
+    assert first < 0.0 < second
+    inside = jax.tree.unflatten(structure, [norm.ppf(0.75), norm.ppf(0.3)])
+    np.testing.assert_allclose(log_posterior(inside), space.log_prior(inside))
+
+
+def test_ellipticities_are_drawn_inside_of_their_disk():
+    model = ellipse()
+    space = posterior.prior_space(model)
+    squares = sum(leaf**2 for leaf in jax.tree.leaves(space.forward(space.draw(500, 1))))
+    assert squares.max() < 0.999**2
+    # Uniformly: the share inside of half of the radius is a quarter.
+    assert abs(np.mean(squares < 0.25 * 0.999**2) - 0.25) < 0.08
+
+
+def test_likelihood_of_coordinates_is_the_posterior_less_the_prior():
+    case_model = model_of(PRIORS["uniform"])
+    space = posterior.prior_space(case_model)
+
+    class Likelihood(af.Analysis):
+        def log_likelihood_function(self, instance):
+            return -((instance.line.slope - 2.2) ** 2)
+
+    z = space.inverse(case_model.instance_from_vector([1.7]))
+    np.testing.assert_allclose(
+        space.log_likelihood(Likelihood(use_jax=True))(z), -(0.5**2), rtol=1e-12
+    )
 
 
 @each_prior

@@ -231,6 +231,8 @@ class Progress:
         self._pipeline, self._internal = pipeline, internal
         self._since_update = 0
         self._begin = time.perf_counter()
+        self._before = self._evaluations()
+        self._first_draws = None
 
     def of_maximisations(self, state: Maximisations):
         highest = state.values.max()
@@ -267,16 +269,31 @@ class Progress:
             draws = draws_from(self._pipeline.space.structure, state)
             told += (
                 f": {draws.effective.min():.0f} effective draws of the worst parameter, "
-                f"R-hat {draws.rhat.max():.3f}"
+                f"R-hat {draws.rhat.max():.3f}{self._time_left(draws)}"
             )
+        self._internal["chains"] = state
         self._tell(told)
         rows = np.concatenate(drawn["rows"])
         self._keep("chains", state, rows, np.concatenate(drawn["values"]))
 
+    def _time_left(self, draws: Draws) -> str:
+        """How long the draws will take on, by how fast they became more so far."""
+        now, effective = time.perf_counter(), draws.effective.min()
+        self._first_draws = self._first_draws or (now, effective)
+        since, before = self._first_draws
+        missing = self._search.effective - effective
+        if effective <= before or missing <= 0.0:
+            return ""
+        return f", about {missing * (now - since) / (effective - before):.0f} s left"
+
+    def _evaluations(self) -> int:
+        chains = self._internal.get("chains")
+        return self._pipeline.evaluations + (chains.evaluations if chains else 0)
+
     def _tell(self, message: str):
-        evaluations = self._pipeline.evaluations
         seconds = time.perf_counter() - self._begin
-        self._search.logger.info(f"{message} ({evaluations / seconds:.1f} gradients/s)")
+        speed = (self._evaluations() - self._before) / seconds
+        self._search.logger.info(f"{message} ({speed:.1f} gradients/s)")
 
     def _keep(self, name: str, state, rows: np.ndarray, values: np.ndarray):
         """Save a state, and let PyAutoFit look at the points that were kept."""

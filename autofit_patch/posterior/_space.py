@@ -188,6 +188,23 @@ class PriorSpace:
 
         return function
 
+    def log_likelihood(self, analysis) -> Callable:
+        """
+        The log likelihood of coordinates, for what tempers it (sequential Monte Carlo).
+
+        Parameters
+        ----------
+        analysis
+            Whose ``log_likelihood_function`` JAX can trace: one with ``use_jax=True``.
+
+        Returns
+        -------
+        A function of an instance whose leaves are coordinates: :meth:`log_posterior` less
+        :meth:`log_prior`, with the same penalties.
+        """
+        log_posterior = self.log_posterior(analysis)
+        return lambda z: log_posterior(z) - self.log_prior(z)
+
 
 def log_normal_of_all(coordinates: list):
     return sum(map(jax.scipy.stats.norm.logpdf, coordinates), jnp.zeros(()))

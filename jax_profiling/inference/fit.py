@@ -90,7 +90,8 @@ options = options_from(parser)
 
 logging.getLogger("autofit").setLevel(logging.WARNING)
 matplotlib.use("Agg")
-conf.instance.output_path = str(options.output)
+# What PyAutoFit writes of every search.
+conf.instance.output_path = str(options.output / "output")
 
 """
 __Dataset, Model, Analysis__
