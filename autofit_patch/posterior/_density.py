@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from autofit_patch.models._assertions import violation
 from autofit_patch.posterior._points import Points
 
-#: What a violated assertion costs, and what being one further from holding it costs more.
-#: Far below any likelihood, and far above where adding to it would change nothing.
-PENALTY = 1e8
+#: What a violated assertion costs, and what being one further from holding it costs more:
+#: far more than any likelihood, also of a million bright pixels far from what they show.
+PENALTY = 1e15
 
 
 def log_prior(model) -> Callable:
@@ -28,7 +28,8 @@ def log_prior(model) -> Callable:
     priors of PyAutoFit add up to (``model.log_prior_list_from_vector``), which is the log
     density but for a constant, of the shape of the leaves and of dtype float64. Outside
     the limits of a prior it is minus infinity, and its gradient zero. Where an assertion
-    of the model is violated, it is ``-1e8 * (1 + violation)``, whose gradient leads back.
+    of the model is violated, it is ``-1e15 * (1 + violation)``, whose gradient leads
+    back.
 
     Raises
     ------

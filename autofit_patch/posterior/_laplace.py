@@ -36,7 +36,7 @@ class Laplace:
         order of the leaves. Where these are not negative along some direction, what it
         has there is no more than a scale.
     is_maximum
-        Whether they are negative along every direction, and the gradient zero.
+        Whether they are known, and negative along every direction, and the gradient zero.
     log_evidence
         The log of the integral of the density, were it this distribution (MacKay 2003,
         Information Theory, Inference, and Learning Algorithms, eq. 27.5).
@@ -78,44 +78,53 @@ def laplace(evaluate: Evaluator, row: np.ndarray) -> Laplace:
     """Climb from near a maximum to it, by Newton's method, and look around."""
     before = evaluate.total
     (value,), (gradient,) = evaluate(row[None])
+    if not np.isfinite(value):
+        raise ValueError(
+            "the log density, or its gradient, is no finite number at the point that was "
+            "given: there is no maximum to climb to from there"
+        )
     deviations = np.full(len(row), 1e-3)
     for _ in range(STEPS):
-        precision = precision_at(evaluate, row, deviations)
+        precision, is_known = precision_at(evaluate, row, deviations)
         covariance, is_positive = inverse_from(precision)
-        deviations = np.sqrt(np.diag(covariance))
+        found = np.sqrt(np.diag(covariance))
+        # Differences over much more or less than a deviation are no derivatives.
+        is_settled = (np.abs(np.log(found / deviations)) < np.log(2.0)).all()
+        deviations = found
         step = covariance @ gradient
-        if 0.5 * gradient @ step < AT_THE_MAXIMUM:
+        at_rest = 0.5 * gradient @ step < AT_THE_MAXIMUM
+        if at_rest and is_settled:
             break
-        # The longest step that gains something is the right one near the maximum.
-        rows = row + step * 0.5 ** np.arange(10)[:, None]
-        values, gradients = evaluate(rows)
-        best = values.argmax()
-        if not values[best] > value:
-            break
-        row, value, gradient = rows[best], values[best], gradients[best]
-    at_rest = 0.5 * gradient @ covariance @ gradient < AT_THE_MAXIMUM
+        if not at_rest:
+            rows = row + step * 0.5 ** np.arange(10)[:, None]
+            values, gradients = evaluate(rows)
+            best = values.argmax()
+            if values[best] > value:
+                row, value, gradient = rows[best], values[best], gradients[best]
+            elif is_settled:
+                break
     _, log_determinant = np.linalg.slogdet(2.0 * np.pi * covariance)
     return Laplace(
         points_from(evaluate.structure, row),
         float(value),
         covariance,
-        bool(is_positive and at_rest),
+        bool(is_positive and is_known and is_settled and at_rest),
         float(value + 0.5 * log_determinant),
         evaluate.total - before,
     )
 
 
-def precision_at(evaluate: Evaluator, row: np.ndarray, deviations: np.ndarray):
+def precision_at(evaluate: Evaluator, row: np.ndarray, deviations: np.ndarray) -> tuple:
     """
-    Minus the second derivatives, from differences of gradients. (Those by JAX cost more
-    to compile than these to compute.)
+    Minus the second derivatives, from differences of gradients, and whether all of these
+    are numbers. (Those by JAX cost more to compile than these to compute.)
     """
     lengths = SHARE_OF_A_DEVIATION * deviations
     shifts = np.diag(lengths)
-    _, gradients = evaluate(np.concatenate([row + shifts, row - shifts]))
+    values, gradients = evaluate(np.concatenate([row + shifts, row - shifts]))
     above, below = np.split(gradients, 2)
     derivatives = (below - above) / (2.0 * lengths[:, None])
-    return 0.5 * (derivatives + derivatives.T)
+    return 0.5 * (derivatives + derivatives.T), bool(np.isfinite(values).all())
 
 
 def inverse_from(precision: np.ndarray) -> tuple[np.ndarray, bool]:

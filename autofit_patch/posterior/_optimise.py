@@ -136,6 +136,12 @@ def optimise(
             take_step(evaluate, adam, state)
         keep_running(state, steps)
         after_round(state)
+    if not np.isfinite(state.values).any():
+        raise ValueError(
+            "the log density, or its gradient, is no finite number at any of the "
+            f"{len(state.values)} points to begin from: Pipeline.starts gives some where "
+            "they are"
+        )
     return Optima(
         points_from(evaluate.structure, state.best),
         state.values,

@@ -178,7 +178,7 @@ class PriorSpace:
         A function of an instance whose leaves are coordinates: the log likelihood of
         ``forward`` of it, and ``log_prior``. Where an assertion of the model is violated,
         or a pair of parameters outside of the disk that its class declares for it, it is
-        ``-1e8 * (1 + violation)``, whose gradient leads back.
+        ``-1e15 * (1 + violation)``, whose gradient leads back.
         """
 
         def function(z):
