@@ -104,8 +104,8 @@ CASES = {
     "banana": Case(
         af.GaussianPrior(0.0, 1.0),
         af.GaussianPrior(0.0, 10.0),
-        lambda x, y: normal(y, x**2, 0.3),
-        ((-5.0, 5.0), (-3.0, 25.0)),
+        lambda x, y: normal(y, x**2, 1.0),
+        ((-5.0, 5.0), (-5.0, 25.0)),
     ),
     "at a limit": Case(
         af.UniformPrior(0.0, 1.0),

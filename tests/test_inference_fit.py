@@ -11,6 +11,8 @@ import pytest
 
 from jax_profiling.model import mge_model_from, true_vector_from
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).parents[1] / "jax_profiling" / "inference" / "fit.py"
 
 #: A row of the table: a name, and seven numbers.

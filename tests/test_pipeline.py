@@ -194,7 +194,7 @@ def test_maximisation_that_can_no_longer_matter_is_stopped():
     assert optima.evaluations == np.isfinite(optima.paths).sum()
 
 
-@pytest.mark.parametrize("rounds", [0, 2])
+@pytest.mark.parametrize("rounds", [0, 1])
 def test_maximisations_go_on_where_they_were(rounds, pipelines):
     pipeline = pipelines["banana"]
     starts, states = pipeline.starts(4, seed=5), []
