@@ -108,14 +108,14 @@ def test_many_parameters_of_a_known_normal_posterior():
     )
 
 
-def test_starts_are_the_best_of_groups_of_draws_of_the_prior(pipelines):
+def test_starts_are_the_best_draws_of_the_prior_and_the_best_of_groups(pipelines):
     pipeline = pipelines["normal"]
-    starts = pipeline.starts(5, candidates=40, seed=3)
-    drawn = pipeline.space.draw(40, seed=3)
-    values = np.asarray(jax.vmap(pipeline.log_posterior)(drawn)).reshape(5, 8)
-    np.testing.assert_allclose(
-        jax.vmap(pipeline.log_posterior)(starts), values.max(axis=1)
-    )
+    starts = pipeline.starts(5, candidates=43, seed=3)
+    drawn = pipeline.space.draw(43, seed=3)
+    values = np.asarray(jax.vmap(pipeline.log_posterior)(drawn))
+    best = np.sort(values)[::-1][:3]
+    others = values[values < best[-1]].reshape(2, 20).max(axis=1)
+    np.testing.assert_allclose(jax.vmap(pipeline.log_posterior)(starts), [*best, *others])
 
 
 def test_starts_come_from_instances_that_are_possible():
@@ -133,7 +133,7 @@ def test_starts_come_from_instances_that_are_possible():
     )
     starts = pipeline.starts(2, source=instances)
     found = values_of(pipeline.space.forward(starts))
-    np.testing.assert_allclose(found, [[0.1, 0.2], [0.1, 0.1]])
+    np.testing.assert_allclose(found, [[0.2, 0.1], [0.1, 0.1]])
     with pytest.raises(ValueError, match="2 of 5 candidates .* and 3 starts were asked"):
         pipeline.starts(3, source=instances)
 

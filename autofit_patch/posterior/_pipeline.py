@@ -84,10 +84,11 @@ class Pipeline:
     def _draw_round(self) -> Callable:
         return round_from(self._evaluate)
 
-    def starts(self, total: int = 16, source=None, candidates: int = 256, seed: int = 0):
+    def starts(self, total: int = 16, source=None, candidates: int = 512, seed: int = 0):
         """
-        Points to begin from: each the one of the highest log density among several, so
-        that not all are from the place where that is highest.
+        Points to begin from: of many candidates, half are those of the highest log
+        density, most of which get to the maximum, and half are the best of groups of the
+        others, which may be near another one.
 
         Parameters
         ----------
@@ -126,8 +127,11 @@ class Pipeline:
                 f"is a finite number, with its gradient, and {total} starts were asked "
                 "for: give more candidates, or others (source)"
             )
-        groups = np.array_split(np.flatnonzero(possible), total)
-        return batch.take(points, [group[values[group].argmax()] for group in groups])
+        best = np.argsort(-values, kind="stable")[: (total + 1) // 2]
+        others = np.setdiff1d(np.flatnonzero(possible), best)
+        groups = np.array_split(others, total - len(best))
+        of_groups = [group[values[group].argmax()] for group in groups]
+        return batch.take(points, [*best, *of_groups])
 
     def _points_from(self, source, total: int, seed: int):
         """The points that are drawn from a result or samples, or those of instances."""

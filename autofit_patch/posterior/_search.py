@@ -42,7 +42,7 @@ class Search(af.NonLinearSearch):
         As for every search of PyAutoFit. What is counted for updates are points that are
         kept: where each start is after 20 steps, and draws.
     starts, candidates
-        How many points are maximised, and of how many draws these are the best.
+        How many points are maximised, and of how many draws these are chosen.
     start_from
         Where these are drawn from: nothing, for the prior; the result of another search,
         or samples; or a batch of instances. ``search.json`` remembers which of these it
@@ -99,7 +99,7 @@ class Search(af.NonLinearSearch):
         path_prefix: str | None = None,
         unique_tag: str | None = None,
         starts: int = 16,
-        candidates: int = 256,
+        candidates: int = 512,
         start_from=None,
         steps: int = 200,
         learning_rate: float = 0.05,
