@@ -177,6 +177,92 @@ def test_every_maximum_is_found_with_its_evidence():
     )
 
 
+def test_maxima_of_many_parameters_are_told_apart():
+    names, width = [f"x{i}" for i in range(10)], 0.05
+
+    class Two(af.Analysis):
+        def log_likelihood_function(self, instance):
+            left, right = (normal(instance.x0, x, width) for x in (-0.3, 0.3))
+            rest = sum(normal(getattr(instance, name), 0.0, width) for name in names[1:])
+            return jnp.logaddexp(left, right) + rest
+
+    model = af.Collection(**{name: af.GaussianPrior(0.0, 1.0) for name in names})
+    pipeline = posterior.Pipeline(model, Two(use_jax=True))
+    optima = pipeline.optimise(pipeline.starts(8, candidates=64, seed=1))
+    first, second = pipeline.maxima(optima)
+    np.testing.assert_allclose(abs(first.centre[0]), 0.3, atol=0.01)
+    np.testing.assert_allclose(first.centre[0], -second.centre[0], atol=1e-3)
+    ends = np.stack(jax.tree.leaves(optima.points), axis=1)
+    assert 0 < sum(map(first.holds, ends)) < 8
+
+
+def test_maximum_of_a_curved_ridge_is_one():
+    case = Case(
+        af.GaussianPrior(0.0, 1.0),
+        af.GaussianPrior(0.0, 1.0),
+        lambda x, y: normal(y, x**2, 0.01),
+        (),
+    )
+    pipeline = posterior.Pipeline(case.model(), case.analysis())
+    optima = pipeline.optimise(pipeline.starts(8, candidates=64, seed=1))
+    centres = [each.maximum.numbers for each in pipeline.maxima(optima)]
+    found = {(round(float(at.x), 1), round(float(at.y), 1)) for at in centres}
+    assert len(found) == len(centres)
+
+
+def test_narrow_maximum_is_not_lost():
+    case = Case(
+        af.UniformPrior(0.0, 1.0),
+        af.GaussianPrior(0.0, 1.0),
+        # Uphill leads to an edge, beyond which there is no number.
+        lambda x, y: jnp.where(x > 0.5, jnp.nan, 50.0 * x) + normal(y, 0.0, 0.1),
+        (),
+    )
+    pipeline = posterior.Pipeline(case.model(), case.analysis())
+    maxima = pipeline.maxima(pipeline.optimise(pipeline.starts(8, seed=1)))
+    assert float(pipeline.space.forward(maxima[0].maximum).numbers.x) > 0.49
+
+
+def test_divergent_draws_are_warned_of():
+    case = Case(
+        af.UniformPrior(0.0, 1.0),
+        af.GaussianPrior(0.0, 1.0),
+        lambda x, y: jnp.where(x > 0.55, jnp.nan, normal(x, 0.5, 0.05)),
+        (),
+    )
+    pipeline = posterior.Pipeline(case.model(), case.analysis())
+    around = pipeline.laplace(pipeline.optimise(pipeline.starts(4, seed=1)).best)
+    with pytest.warns(UserWarning, match="draws are divergent, also with the shortest"):
+        pipeline.sample(around, effective=100, rhat=1.1, most=200)
+
+
+def test_one_chain_is_compared_with_itself(pipelines, optima):
+    pipeline = pipelines["normal"]
+    around = pipeline.laplace(optima["normal"].best)
+    draws = pipeline.sample(around, effective=100, rhat=1.1, chains=1)
+    assert draws.chains == 1 and 0.9 < draws.rhat.max() < 1.1
+
+
+def test_wide_posterior_has_its_evidence():
+    class Wide(af.Analysis):
+        def log_likelihood_function(self, instance):
+            return 0.45 * instance.x**2
+
+    model = af.Collection(x=af.GaussianPrior(0.0, 1.0))
+    pipeline = posterior.Pipeline(model, Wide(use_jax=True))
+    laplace = pipeline.laplace(batch.take(pipeline.space.draw(1, seed=1), 0))
+    np.testing.assert_allclose(laplace.log_evidence, 0.5 * np.log(10.0), atol=1e-4)
+    np.testing.assert_allclose(laplace.covariance, [[10.0]], rtol=1e-4)
+
+
+def test_points_of_another_model_are_refused(pipelines):
+    other = af.Collection(a=af.GaussianPrior(0.0, 1.0), b=af.GaussianPrior(0.0, 1.0))
+    points = posterior.prior_space(other).draw(2, seed=1)
+    for stage in (pipelines["normal"].optimise, pipelines["normal"].laplace):
+        with pytest.raises(ValueError, match=r"leaves are numbers\.x, numbers\.y"):
+            stage(points)
+
+
 def test_maximisation_that_can_no_longer_matter_is_stopped():
     case = Case(
         af.GaussianPrior(0.0, 1.0),

@@ -1,8 +1,8 @@
 """The search from the prior to the posterior is one of PyAutoFit's."""
 
+import copy
 import json
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -18,7 +18,7 @@ from autofit.aggregator.aggregator import Aggregator
 from autonerves import conf
 from pipeline_cases import CASES, Analysis, Numbers, normal
 
-from autofit_patch import posterior
+from autofit_patch import batch, posterior
 
 CASE = CASES["normal"]
 FEW = {"candidates": 16, "starts": 4, "effective": 200, "rhat": 1.05, "seed": 3}
@@ -113,14 +113,25 @@ def test_completed_fit_is_not_repeated(fitted, monkeypatch):
 def test_next_search_starts_from_a_result(fitted, folder):
     _, _, result, _ = fitted
     search = posterior.Search(name="next", start_from=result, **FEW)
-    assert search.start_from == "result"
+    assert search.start_from.startswith("Result ")
+    assert copy.deepcopy(search).start_from == search.start_from
     found = search.fit(model=CASE.model(), analysis=CASE.analysis())
     highest = max(result.samples.log_likelihood_list)
     assert max(found.samples.log_likelihood_list) > highest - 5.0
-    read = pickle.loads(pickle.dumps(search))
-    read.paths = search.paths
-    with pytest.raises(ValueError, match="began from result, which its file does not"):
-        read.run(None)
+    read = posterior.Search(name="read", start_from=search.start_from, **FEW)
+    with pytest.raises(ValueError, match="began from Result .* which its file does not"):
+        read.fit(model=CASE.model(), analysis=CASE.analysis())
+
+
+def test_searches_from_other_results_have_other_folders(fitted):
+    _, model, result, _ = fitted
+    others = batch.instances_from(model, np.array(result.samples.parameter_lists[:9]))
+    identifiers = set()
+    for source in (None, result, others, batch.take(others, [0, 1])):
+        search = posterior.Search(name="numbers", start_from=source, **FEW)
+        search.paths.model = CASE.model()
+        identifiers.add(search.paths.identifier)
+    assert len(identifiers) == 4
 
 
 def test_other_settings_have_another_folder():
@@ -176,6 +187,31 @@ def test_interrupted_search_goes_on_to_the_same_draws(
     np.testing.assert_array_equal(
         result.samples.parameter_lists, whole.samples.parameter_lists
     )
+
+
+def test_interrupted_search_of_another_likelihood_is_refused(folder, monkeypatch):
+    save = posterior.Search.resume_state.save
+
+    def save_and_stop(paths, internal):
+        save(paths, internal)
+        if "chains" in internal:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(posterior.Search.resume_state, "save", save_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            posterior.Search(name="numbers", **FEW).fit(
+                model=CASE.model(), analysis=CASE.analysis()
+            )
+    other = Analysis(lambda x, y: CASE.log_likelihood(x + 0.01, y))
+    with pytest.raises(ValueError, match="another one than when this search was"):
+        posterior.Search(name="numbers", **FEW).fit(model=CASE.model(), analysis=other)
+    (path,) = folder.rglob("search_internal.pickle")
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match="is damaged: delete it to begin anew"):
+        posterior.Search(name="numbers", **FEW).fit(
+            model=CASE.model(), analysis=CASE.analysis()
+        )
 
 
 def test_killed_process_goes_on_to_the_same_draws(fitted, tmp_path):

@@ -46,9 +46,10 @@ def coordinate_from(prior: af.Prior) -> Coordinate:
 
 
 def gaussian(prior) -> Coordinate:
+    mean, sigma = prior.mean, prior.sigma
     return Coordinate(
-        lambda z: prior.mean + prior.sigma * z,
-        lambda value: (value - prior.mean) / prior.sigma,
+        lambda z: mean + sigma * z,
+        lambda value: (value - mean) / sigma,
     )
 
 
@@ -105,6 +106,7 @@ def log_gaussian(prior) -> Coordinate:
 
 
 def truncated_gaussian(prior) -> Coordinate:
+    mean, sigma = prior.mean, prior.sigma
     lower, upper = prior.lower_limit, prior.upper_limit
     # In units of the Gaussian, and mirrored if the limits are on its upper side.
     a, b = (lower - prior.mean) / prior.sigma, (upper - prior.mean) / prior.sigma
@@ -127,10 +129,10 @@ def truncated_gaussian(prior) -> Coordinate:
         else:
             standard = ndtri(jnp.where(z < 0.0, from_below, known_ndtr(-b) + share))
             standard = jnp.where(z < 0.0, standard, -standard)
-        return jnp.clip(prior.mean + prior.sigma * sign * standard, lower, upper)
+        return jnp.clip(mean + sigma * sign * standard, lower, upper)
 
     def inverse(value):
-        standard = sign * (value - prior.mean) / prior.sigma
+        standard = sign * (value - mean) / sigma
         below = ndtr(standard) - known_ndtr(a)
         if b <= 0.0:
             above = known_ndtr(b) - ndtr(standard)

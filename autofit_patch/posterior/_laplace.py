@@ -13,11 +13,11 @@ AT_THE_MAXIMUM = 1e-4
 #: How many steps there are at most.
 STEPS = 20
 
+#: A second derivative that is less negative is none: the prior's own is -1.
+LEAST_PRECISION = 1e-3
+
 #: By how much of a standard deviation gradients are compared for their derivative.
 SHARE_OF_A_DEVIATION = 0.05
-
-#: How many standard deviations of each parameter from a maximum is at it.
-SAME_MAXIMUM = 5.0
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Laplace:
     Attributes
     ----------
     maximum
-        The point of the maximum.
+        The point of the maximum; in what searches save, the array of its leaves.
     value
         The log density there.
     covariance
@@ -54,11 +54,12 @@ class Laplace:
     def holds(self, row: np.ndarray) -> bool:
         """
         Whether the leaves of a point, of shape (leaves,), are those of one that is at
-        this maximum: within five standard deviations of it.
+        this maximum: nearer to it than one in a million draws is far. (The square of the
+        distance has the mean ``n`` and the variance ``2 n``.)
         """
-        away = row - self.centre
+        away, size = row - self.centre, len(row)
         squares = away @ np.linalg.solve(self.covariance, away)
-        return bool(squares < SAME_MAXIMUM**2 * len(away))
+        return bool(squares < size + 5.0 * np.sqrt(2.0 * size))
 
     def draw(self, total: int, seed: int):
         """
@@ -71,7 +72,8 @@ class Laplace:
     @property
     def centre(self) -> np.ndarray:
         """The leaves of the maximum, of shape (leaves,)."""
-        return rows_from(self.maximum)
+        is_row = isinstance(self.maximum, np.ndarray)
+        return self.maximum if is_row else rows_from(self.maximum)
 
 
 def laplace(evaluate: Evaluator, row: np.ndarray) -> Laplace:
@@ -130,8 +132,9 @@ def precision_at(evaluate: Evaluator, row: np.ndarray, deviations: np.ndarray) -
 def inverse_from(precision: np.ndarray) -> tuple[np.ndarray, bool]:
     """
     The covariance of a precision, made positive, and whether it was. In coordinates in
-    which the prior is standard normal no posterior is much wider than that.
+    which the prior is standard normal few posteriors are much wider than that.
     """
     values, vectors = np.linalg.eigh(precision)
-    positive = np.maximum(np.abs(values), 0.25)
-    return (vectors / positive) @ vectors.T, bool((values > 0.0).all())
+    is_positive = values > LEAST_PRECISION
+    positive = np.where(is_positive, values, np.maximum(np.abs(values), 0.25))
+    return (vectors / positive) @ vectors.T, bool(is_positive.all())

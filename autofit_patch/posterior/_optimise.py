@@ -16,8 +16,14 @@ STEPS_A_ROUND = 20
 #: A maximisation has arrived when a round raised its log density by less.
 ARRIVED = 0.05
 
-#: A maximum this far below another, in log density, has no share of the probability.
-MATTERS = 20.0
+
+def matters(size: int) -> float:
+    """
+    How far below another maximum one may be, in log density, to have a share of the
+    probability: it may be wider along each of so many parameters.
+    """
+    return 20.0 + 3.0 * size
+
 
 #: Those within this of the highest log density are near the same maximum, most likely:
 #: draws of twenty parameters are as far below their maximum.
@@ -182,18 +188,26 @@ def take_step(evaluate: Evaluator, adam: Callable, state: Maximisations):
 
 def keep_running(state: Maximisations, steps: int):
     """
-    Stop those that have arrived, those that left what can be computed, and those that
-    would not get near to where the best one is by now if they rose as fast as lately.
+    Stop those that have arrived, and those that would not get near to where the best one
+    is by now if they rose as fast as lately.
     """
     done = len(state.paths)
-    before = np.asarray(state.paths[-STEPS_A_ROUND:])[0, state.running]
-    now = state.paths[-1][state.running]
-    gain = np.nan_to_num(now - before, nan=-np.inf, posinf=np.inf)
-    arrived = (np.abs(gain) < ARRIVED) & (done > STEPS_A_ROUND)
-    rounds_left = (steps - done) / STEPS_A_ROUND
-    would_be_at = now + np.maximum(gain, 0.0) * rounds_left
-    hopeless = (would_be_at < state.values.max() - MATTERS) | ~np.isfinite(now)
+    latest = np.asarray(state.paths[-STEPS_A_ROUND:])[:, state.running]
+    latest = np.where(np.isfinite(latest), latest, -np.inf)
+    first, now = latest[0], state.paths[-1][state.running]
+    best = state.values[state.running]
+    gain = np.nan_to_num(best - first, nan=0.0, posinf=np.inf)
+    change = np.nan_to_num(now - first, nan=np.inf)
+    arrived = (np.abs(change) < ARRIVED) & (done > STEPS_A_ROUND)
+    would_be_at = best + gain * (steps - done) / STEPS_A_ROUND
+    enough = state.values.max() - matters(state.rows.shape[1])
+    hopeless = ~(would_be_at >= enough)
     state.stopped[state.running[hopeless]] = True
+    # One that left what can be computed goes on from its best point, at rest.
+    lost = ~np.isfinite(now)
+    state.rows[lost] = state.best[state.running[lost]]
+    for moment in state.moments:
+        moment[lost] = 0.0
     goes_on = ~(arrived | hopeless)
     state.running, state.rows = state.running[goes_on], state.rows[goes_on]
     state.moments = tuple(moment[goes_on] for moment in state.moments)

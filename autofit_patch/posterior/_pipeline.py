@@ -8,9 +8,10 @@ import jax
 import numpy as np
 
 from autofit_patch import batch
+from autofit_patch.batch._map import whole_number
 from autofit_patch.posterior._evaluate import Evaluator, rows_from
 from autofit_patch.posterior._laplace import Laplace, laplace
-from autofit_patch.posterior._optimise import MATTERS, Maximisations, Optima, optimise
+from autofit_patch.posterior._optimise import Maximisations, Optima, matters, optimise
 from autofit_patch.posterior._sample import (
     Chains,
     Draws,
@@ -80,6 +81,12 @@ class Pipeline:
         """How many gradients were computed so far, but for those of draws."""
         return self._evaluate.total
 
+    def evaluate(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """
+        The log densities and gradients of points whose leaves are the rows of an array.
+        """
+        return self._evaluate(rows)
+
     @cached_property
     def _draw_round(self) -> Callable:
         return round_from(self._evaluate)
@@ -114,6 +121,7 @@ class Pipeline:
             with its gradient, and are inside of the limits of the priors. It says how
             many.
         """
+        whole_number("total", total), whole_number("candidates", candidates)
         if source is None:
             points = self.space.draw(max(total, candidates), seed)
         else:
@@ -132,6 +140,15 @@ class Pipeline:
         groups = np.array_split(others, total - len(best))
         of_groups = [group[values[group].argmax()] for group in groups]
         return batch.take(points, [*best, *of_groups])
+
+    def _rows_of(self, points) -> np.ndarray:
+        """The leaves of points, which have to be ones of this model."""
+        if jax.tree.structure(points) != self.space.structure:
+            raise ValueError(
+                f"a {type(points).__name__} is no point of this model, whose leaves are "
+                f"{', '.join(self.space.names)}: starts and space.inverse make points"
+            )
+        return rows_from(points)
 
     def _points_from(self, source, total: int, seed: int):
         """The points that are drawn from a result or samples, or those of instances."""
@@ -169,7 +186,8 @@ class Pipeline:
         The maxima uphill of some points, by Adam (Kingma & Ba 2015, arXiv:1412.6980).
 
         Every 20 steps those are stopped that have arrived, and those that can no longer
-        matter: that would stay 20 below the best one so far if they rose on as lately.
+        matter: that would stay ``20 + 3 n`` below the best one so far, of ``n``
+        parameters, if they rose on as lately.
 
         Parameters
         ----------
@@ -191,8 +209,8 @@ class Pipeline:
         """
         return optimise(
             self._evaluate,
-            state or Maximisations.at(rows_from(starts)),
-            steps,
+            state or Maximisations.at(self._rows_of(starts)),
+            whole_number("steps", steps),
             learning_rate,
             after_round or nothing,
         )
@@ -210,7 +228,7 @@ class Pipeline:
         -------
         The distribution, with an estimate of the evidence.
         """
-        return laplace(self._evaluate, rows_from(point))
+        return laplace(self._evaluate, self._rows_of(point))
 
     def maxima(self, optima: Optima) -> list[Laplace]:
         """
@@ -226,12 +244,17 @@ class Pipeline:
         -------
         The distributions, the one of the largest evidence first.
         """
+        rows = self._rows_of(optima.points)
+        enough = optima.values.max() - matters(rows.shape[1])
         found: list[Laplace] = []
-        rows = rows_from(optima.points)
-        matters = ~optima.stopped & (optima.values > optima.values.max() - MATTERS)
         for index in np.argsort(-optima.values, kind="stable"):
-            if matters[index] and not any(each.holds(rows[index]) for each in found):
-                found.append(laplace(self._evaluate, rows[index]))
+            is_best = not found
+            if not is_best and (optima.stopped[index] or optima.values[index] < enough):
+                continue
+            if not any(each.holds(rows[index]) for each in found):
+                there = laplace(self._evaluate, rows[index])
+                if not any(each.holds(there.centre) for each in found):
+                    found.append(there)
         return sorted(found, key=lambda each: -each.log_evidence)
 
     def sample(
@@ -266,7 +289,8 @@ class Pipeline:
         chains
             How many there are.
         most
-            How many draws each chain makes at most. A warning says if that was too few.
+            How many draws each chain makes at most, to the next multiple of 25. A warning
+            says if that was too few.
         seed
             The seed of JAX's keys: the same draws for the same seed on the same machine.
         after_round
@@ -285,6 +309,7 @@ class Pipeline:
         ValueError
             If a chain would begin where the log density is no finite number.
         """
+        whole_number("chains", chains), whole_number("most", most)
         if state is None:
             rows = self._rows_to_begin_at(around, chains, seed)
             state = chains_from(self._evaluate, rows, around.centre, around.covariance)
@@ -301,10 +326,13 @@ class Pipeline:
 
     def _rows_to_begin_at(self, around: Laplace, chains: int, seed: int) -> np.ndarray:
         """Points drawn around the maximum, of those that are possible."""
-        rows = rows_from(around.draw(10 * chains, seed))
+        random = np.random.default_rng(seed)
+        rows = random.multivariate_normal(around.centre, around.covariance, 10 * chains)
         values, _ = self._evaluate(rows)
         # Where the distribution is a bad likeness most of its draws are far from likely.
-        return rows[np.argsort(-values, kind="stable")[: 5 * chains : 5]]
+        order = np.argsort(-values, kind="stable")
+        apart = max(1, min(5, np.isfinite(values).sum() // chains))
+        return rows[order[::apart][:chains]]
 
 
 def nothing(state):

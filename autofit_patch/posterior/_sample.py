@@ -191,7 +191,8 @@ def round_of_one(
     _, adapt, _ = averaging(acceptance)
 
     def log_density_of(u):
-        return log_density(points_from(structure, centre + factor @ u))
+        value = log_density(points_from(structure, centre + factor @ u))
+        return jnp.where(jnp.isfinite(value), value, -jnp.inf)
 
     def draw(carry, key):
         state, steps = carry
@@ -242,17 +243,32 @@ def sample(
         if state.has_drawn:
             draws = draws_from(evaluate.structure, state)
             if draws.effective.min() >= effective and draws.rhat.max() < rhat:
+                warn_of_divergent(draws)
                 return draws
             if len(draws.values) >= most * draws.chains:
+                drawn = len(draws.values) // draws.chains
                 warnings.warn(
-                    f"after {most} draws a chain there are {draws.effective.min():.0f} "
+                    f"after {drawn} draws a chain there are {draws.effective.min():.0f} "
                     f"effective ones of the worst parameter, and R-hat is "
                     f"{draws.rhat.max():.3f}: {effective:.0f} and {rhat} were asked for",
                     stacklevel=3,
                 )
+                warn_of_divergent(draws)
                 return draws
         go_on(draw_round, state, seed)
         after_round(state)
+
+
+def warn_of_divergent(draws: Draws):
+    """Say if too many draws are divergent."""
+    divergent, total = draws.divergent.sum(), len(draws.values)
+    if divergent > max(1.0, DIVERGENT * total):
+        warnings.warn(
+            f"{divergent} of {total} draws are divergent, also with the shortest steps "
+            "that were tried: parts of the posterior may be left out, near edges, kinks, "
+            "assertions, or where the gradient is no finite number",
+            stacklevel=4,
+        )
 
 
 def go_on(draw_round: Callable, state: Chains, seed: int):
@@ -317,13 +333,17 @@ def draws_from(structure, state: Chains) -> Draws:
 
     rows = state.drawn("rows")
     axes = {"chain_axis": 0, "draw_axis": 1}
+    # R-hat compares chains: the halves of one, if there are no others.
+    half = rows.shape[1] // 2
+    halves = np.concatenate([rows[:, :half], rows[:, -half:]])
+    compared = rows if len(rows) > 1 else halves
     evaluations = state.drawn("evaluations").sum()
     return Draws(
         points_from(structure, np.concatenate(rows)),
         np.concatenate(state.drawn("values")),
         len(rows),
         np.asarray(array_stats.ess(rows, **axes)),
-        np.asarray(array_stats.rhat(rows, **axes)),
+        np.asarray(array_stats.rhat(compared, **axes)),
         np.concatenate(state.drawn("divergent")),
         float(state.drawn("acceptance").mean()),
         (int(evaluations), state.evaluations),

@@ -1,8 +1,12 @@
 """The stages from the prior to the posterior as a search of PyAutoFit."""
 
+import hashlib
+import pickle
 import time
+from dataclasses import replace
 
 import autofit as af
+import jax
 import numpy as np
 
 from autofit_patch.posterior._evaluate import points_from, rows_from
@@ -127,17 +131,15 @@ class Search(af.NonLinearSearch):
         )
         self.starts = starts
         self.candidates = candidates
-        self._source = start_from
-        self.start_from = "prior" if start_from is None else kind_of(start_from)
+        # A search that is read from its file knows no more of it than what it was.
+        self._source = None if isinstance(start_from, str) else start_from
+        self.start_from = described(start_from)
         self.steps = steps
         self.learning_rate = learning_rate
         self.effective = effective
         self.rhat = rhat
         self.chains = chains
         self.most = most
-
-    def __getstate__(self):
-        return super().__getstate__() | {"_source": None}
 
     def run(self, ctx) -> dict:
         """
@@ -149,23 +151,28 @@ class Search(af.NonLinearSearch):
                 "give it start_from again"
             )
         pipeline = Pipeline(ctx.model, ctx.fitness.analysis)
-        internal = ctx.resume.load(ctx.paths) if ctx.resume else {}
+        internal = self._saved_in(ctx)
+        check_that_it_goes_on(pipeline, internal)
         progress = Progress(self, ctx, pipeline, internal)
         if "seed" not in internal:
             internal["seed"] = int(ctx.rng.spawn(1)[0].generate_state(1)[0])
-        if "starts" not in internal:
-            internal["starts"] = pipeline.starts(
+        starts = None
+        if "maximisations" not in internal:
+            starts = pipeline.starts(
                 self.starts, self._source, self.candidates, internal["seed"]
             )
         optima = pipeline.optimise(
-            internal["starts"],
+            starts,
             self.steps,
             self.learning_rate,
             after_round=progress.of_maximisations,
             state=internal.get("maximisations"),
         )
         if "maxima" not in internal:
-            internal["maxima"] = pipeline.maxima(optima)
+            # Arrays: an instance would take its model along.
+            internal["maxima"] = [
+                replace(each, maximum=each.centre) for each in pipeline.maxima(optima)
+            ]
             progress.of_maxima(optima)
         pipeline.sample(
             internal["maxima"][0],
@@ -196,6 +203,17 @@ class Search(af.NonLinearSearch):
             names = prior_space(samples.model).names
             figure_of_traces(chains, names).savefig(folder / "traces.png")
 
+    def _saved_in(self, ctx) -> dict:
+        """What an interrupted run saved."""
+        if not ctx.resume:
+            return {}
+        try:
+            return ctx.resume.load(ctx.paths)
+        except (EOFError, pickle.UnpicklingError) as error:
+            raise ValueError(
+                f"{ctx.resume.path(ctx.paths)} is damaged: delete it to begin anew"
+            ) from error
+
     def raw_samples_from(self, model, search_internal: dict) -> RawSamples:
         """
         The draws; while there are none yet, the best point of every maximisation.
@@ -220,6 +238,28 @@ class Search(af.NonLinearSearch):
                 "auto_correlations": auto_correlations_from(settings, draws),
             },
             label=type(self).__name__,
+        )
+
+
+def check_that_it_goes_on(pipeline: Pipeline, internal: dict):
+    """
+    Look whether the log posterior is the one that an interrupted run saw.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    state = internal.get("chains") or internal.get("maximisations")
+    if state is None:
+        return
+    rows = state.rows if isinstance(state, Chains) else state.best
+    values, _ = pipeline.evaluate(rows)
+    if not np.allclose(values, state.values, rtol=1e-9, atol=1e-6):
+        raise ValueError(
+            "the log posterior is another one than when this search was interrupted "
+            f"({values.max():.6f} where it was {state.values.max():.6f}): give the "
+            "search another name or unique_tag, or delete its folder"
         )
 
 
@@ -323,6 +363,7 @@ def info_from(internal: dict, draws: Draws | None) -> dict:
         ends = internal["maximisations"].best
         info |= {
             "starts_at_the_maximum": sum(map(internal["maxima"][0].holds, ends)),
+            "is_maximum": internal["maxima"][0].is_maximum,
             "log_evidence_laplace": internal["maxima"][0].log_evidence,
             "log_evidence_laplace_of_others": [
                 other.log_evidence for other in internal["maxima"][1:]
@@ -333,6 +374,7 @@ def info_from(internal: dict, draws: Draws | None) -> dict:
             "total_walkers": draws.chains,
             "total_steps": len(draws.values) // draws.chains,
             "ess_per_param": draws.effective.tolist(),
+            "ess_bulk_per_param": draws.effective.tolist(),
             "ess_min": float(draws.effective.min()),
             "rhat_per_param": draws.rhat.tolist(),
             "rhat_max": float(draws.rhat.max()),
@@ -357,8 +399,19 @@ def auto_correlations_from(settings, draws: Draws | None):
     )
 
 
-def kind_of(source) -> str:
-    """What starts are drawn from, in a word, for the files of a search."""
-    if isinstance(source, af.Result):
-        return "result"
-    return "samples" if isinstance(source, af.Samples) else "instances"
+def described(source) -> str:
+    """What starts are drawn from, for the files and the identifier of a search."""
+    if source is None or isinstance(source, str):
+        return source or "prior"
+    samples = getattr(source, "samples", source)
+    if isinstance(samples, af.Samples):
+        kind, values = (
+            type(source).__name__,
+            [samples.parameter_lists, samples.weight_list],
+        )
+    else:
+        kind, values = "instances", jax.tree.leaves(source)
+    digest = hashlib.sha256()
+    for value in values:
+        digest.update(np.asarray(value, dtype=float).tobytes())
+    return f"{kind} {digest.hexdigest()[:12]}"

@@ -43,7 +43,6 @@ from jax_profiling.options import (
     add_size,
     options_from,
     parser_from,
-    positive_integer,
 )
 
 FOLDER = Path(__file__).resolve().parents[1]
@@ -71,14 +70,7 @@ add_size(parser, *GAUSSIANS[:3], 20)
 add_size(parser, "--starts", "how many points are maximised", 16, 8)
 add_size(parser, "--effective", "how many effective draws are enough", 1000, 100)
 add_size(parser, "--seed", "the seed of the search", 1, 1)
-parser.add_argument(
-    "--sub-pixels",
-    type=positive_integer,
-    metavar="N",
-    help="evaluate N x N sub-pixels in every pixel (default: 4 x 4 to 1 x 1, by how fast "
-    "the light changes; quick: 2, since its pixels are coarse)",
-)
-parser.get_default("sizes")["sub_pixels"] = None, 2
+add_size(parser, "--sub-pixels", "N x N sub-pixels in each pixel, at least", 2, 2)
 parser.add_argument(
     "--tolerance",
     type=float,
@@ -101,8 +93,12 @@ The Gaussians are evaluated together, which all of the searches gain from.
 dataset = imaging_from(
     instrument=options.instrument, folder=FOLDER / "dataset" / "imaging"
 )
-if options.sub_pixels:
-    dataset = dataset.apply_over_sampling(over_sample_size_lp=options.sub_pixels)
+# The scripts that time a likelihood evaluate one sub-pixel where light changes slowly. A
+# fit has to be more accurate than its noise.
+sub_pixels = np.maximum(np.array(dataset.grids.lp.over_sample_size), options.sub_pixels)
+dataset = dataset.apply_over_sampling(
+    over_sample_size_lp=al.Array2D(values=sub_pixels, mask=dataset.mask)
+)
 model = mge_model_from(total_gaussians=options.gaussians)
 truth = true_vector_from(model)
 autolens_patch.evaluate_together()
@@ -113,9 +109,14 @@ __Search__
 """
 
 
+#: Fits of other data or models are other fits.
+tag = f"gaussians_{options.gaussians}_sub_pixels_{options.sub_pixels}"
+
+
 def posterior_search() -> posterior.Search:
     return posterior.Search(
         name=f"{options.instrument.name}_posterior",
+        unique_tag=tag,
         starts=options.starts,
         effective=options.effective,
         rhat=1.01 if options.effective >= 1000 else 1.05,
@@ -126,6 +127,7 @@ def posterior_search() -> posterior.Search:
 def nuts_search(start: af.Result) -> af.BlackJAXNUTS:
     return af.BlackJAXNUTS(
         name=f"{options.instrument.name}_blackjax_nuts",
+        unique_tag=tag,
         num_chains=4,
         initializer=start.start_point_from(n_points=4, jitter=0.0),
         seed=options.seed,
@@ -136,7 +138,9 @@ def search_from(name: str) -> af.NonLinearSearch:
     if name == "posterior":
         return posterior_search()
     if name == "nautilus":
-        return af.Nautilus(name=f"{options.instrument.name}_nautilus", seed=options.seed)
+        return af.Nautilus(
+            name=f"{options.instrument.name}_nautilus", unique_tag=tag, seed=options.seed
+        )
     start = posterior_search().fit(model=model, analysis=analysis)
     return nuts_search(start)
 
