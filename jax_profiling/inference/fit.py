@@ -232,11 +232,25 @@ options.output.mkdir(parents=True, exist_ok=True)
 stem = f"{options.instrument.name}_{options.search}"
 figure.savefig(options.output / f"{stem}_fit.png", dpi=80)
 
-short = [name.removeprefix("galaxies.").replace(".profile_list", "") for name in names]
+
+def short(name: str) -> str:
+    """The galaxy, the profile and the parameter, a line each."""
+    _, galaxy, profile, *_, parameter = name.split(".")
+    return f"{galaxy}\n{profile}\n{parameter}"
+
+
 figure = corner.corner(
-    values, weights=weights, labels=short, truths=truth, label_kwargs={"fontsize": 7}
+    values,
+    fig=plt.figure(figsize=(22, 22)),
+    weights=weights,
+    labels=list(map(short, names)),
+    truths=truth,
+    max_n_ticks=2,
+    plot_datapoints=False,
+    label_kwargs={"fontsize": 10},
+    labelpad=0.25,
 )
-figure.savefig(options.output / f"{stem}_corner.png", dpi=40)
+figure.savefig(options.output / f"{stem}_corner.png", dpi=60)
 print(
     f"Written: {options.output / stem}_fit.png and _corner.png; {search.paths.image_path}"
 )
