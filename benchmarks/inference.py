@@ -153,7 +153,10 @@ print(json.dumps([time.perf_counter() - begin, len(result.samples.sample_list),
 def search_in_time(search: str, options, patience: float) -> tuple:
     with tempfile.TemporaryDirectory() as folder:
         program = SEARCH.format(
-            arguments=["--instrument", options.instrument],
+            arguments=[
+                *("--instrument", options.instrument),
+                *("--gaussians", str(options.gaussians)),
+            ],
             folder=folder,
             search=search,
         )
@@ -234,8 +237,7 @@ conf.instance.output_path = sys.argv[1]
 
 class Analysis(af.Analysis):
     def log_likelihood_function(self, instance):
-        return -0.5 * (((instance.y - instance.x**2) / 0.5) ** 2 + (instance.x - 1.0) **
-        2)
+        return -0.5 * (((instance.y - instance.x**2) / 0.5) ** 2 + (instance.x - 1) ** 2)
 
 model = af.Collection(x=af.GaussianPrior(0.0, 1.0), y=af.GaussianPrior(0.0, 3.0))
 search = posterior.Search(name="resumed", seed=1, effective=3000)

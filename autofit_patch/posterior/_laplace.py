@@ -65,9 +65,13 @@ class Laplace:
         """
         Points drawn from the distribution: a batch of shape (total,).
         """
-        random = np.random.default_rng(seed)
-        rows = random.multivariate_normal(self.centre, self.covariance, total)
+        rows = self.draw_rows(total, seed)
         return points_from(jax.tree.structure(self.maximum), rows)
+
+    def draw_rows(self, total: int, seed: int) -> np.ndarray:
+        """The leaves of points drawn from it, of shape (total, leaves)."""
+        random = np.random.default_rng(seed)
+        return random.multivariate_normal(self.centre, self.covariance, total)
 
     @property
     def centre(self) -> np.ndarray:

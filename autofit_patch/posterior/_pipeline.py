@@ -237,8 +237,9 @@ class Pipeline:
         Parameters
         ----------
         optima
-            Where maximisations ended. Those that were stopped, or are 20 or more below
-            the best one, are left out, and those at a maximum that another was at before.
+            Where maximisations ended. Those that were stopped, or are ``20 + 3 n`` below
+            the best one, of ``n`` parameters, are left out, and those at a maximum that
+            another was at before.
 
         Returns
         -------
@@ -326,8 +327,7 @@ class Pipeline:
 
     def _rows_to_begin_at(self, around: Laplace, chains: int, seed: int) -> np.ndarray:
         """Points drawn around the maximum, of those that are possible."""
-        random = np.random.default_rng(seed)
-        rows = random.multivariate_normal(around.centre, around.covariance, 10 * chains)
+        rows = around.draw_rows(10 * chains, seed)
         values, _ = self._evaluate(rows)
         # Where the distribution is a bad likeness most of its draws are far from likely.
         order = np.argsort(-values, kind="stable")

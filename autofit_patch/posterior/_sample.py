@@ -261,12 +261,11 @@ def sample(
 
 def warn_of_divergent(draws: Draws):
     """Say if too many draws are divergent."""
-    divergent, total = draws.divergent.sum(), len(draws.values)
-    if divergent > max(1.0, DIVERGENT * total):
+    if too_many(draws.divergent):
         warnings.warn(
-            f"{divergent} of {total} draws are divergent, also with the shortest steps "
-            "that were tried: parts of the posterior may be left out, near edges, kinks, "
-            "assertions, or where the gradient is no finite number",
+            f"{draws.divergent.sum()} of {len(draws.values)} draws are divergent, also "
+            "with the shortest steps that were tried: parts of the posterior may be left "
+            "out, near edges, kinks, assertions, or where a gradient is no number",
             stacklevel=4,
         )
 
@@ -301,8 +300,11 @@ def diverges(state: Chains) -> bool:
     """Whether too many of the draws are divergent, and shorter steps are possible."""
     if not state.has_drawn or state.acceptance == ACCEPTANCE[-1]:
         return False
-    divergent = state.drawn("divergent")
-    # One of a few could be chance.
+    return too_many(state.drawn("divergent"))
+
+
+def too_many(divergent: np.ndarray) -> bool:
+    """Whether more draws are divergent than may be. (One of a few could be chance.)"""
     return divergent.sum() > max(1.0, DIVERGENT * divergent.size)
 
 
