@@ -17,6 +17,7 @@ from autofit_patch.pytree._registration import (
     subclasses_of,
 )
 from autofit_patch.pytree.by_hand._split import CONCRETE_ARGUMENTS
+from autogalaxy_patch.datasets import register_datasets
 
 #: Every class below one of these is a pytree.
 BASES = (
@@ -81,3 +82,4 @@ def apply():
     }
     register(ag.Galaxies, **of_a_list)
     register_below(ag.Galaxies, **of_a_list)
+    register_datasets()

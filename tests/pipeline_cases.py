@@ -56,8 +56,8 @@ class Case:
     def analysis(self) -> Analysis:
         return Analysis(self.log_likelihood)
 
-    def moments(self) -> tuple:
-        """The log evidence, the means and the deviations, by summing over a grid."""
+    def on_grid(self) -> tuple:
+        """The log evidence, and the points of a grid with their shares of it."""
         axes = [np.linspace(lower, upper, 1501) for lower, upper in self.between]
         x, y = np.meshgrid(*(0.5 * (axis[1:] + axis[:-1]) for axis in axes))
         log_density = np.asarray(self.log_likelihood(x, y)) + sum(
@@ -69,12 +69,19 @@ class Case:
         highest = log_density.max()
         weights = np.exp(log_density - highest)
         cell = np.prod([axis[1] - axis[0] for axis in axes])
-        means = [np.average(values, weights=weights) for values in (x, y)]
-        deviations = [
-            np.sqrt(np.average((values - mean) ** 2, weights=weights))
-            for values, mean in zip((x, y), means, strict=True)
-        ]
-        return highest + np.log(weights.sum() * cell), np.array(means), deviations
+        points = np.stack([x.ravel(), y.ravel()])
+        return highest + np.log(weights.sum() * cell), points, weights.ravel()
+
+    def moments(self) -> tuple:
+        """The log evidence, the means and the deviations, by summing over a grid."""
+        log_evidence, points, weights = self.on_grid()
+        means = np.average(points, weights=weights, axis=1)
+        return log_evidence, means, list(np.sqrt(np.diag(self.covariance())))
+
+    def covariance(self) -> np.ndarray:
+        """The covariance, by summing over a grid."""
+        _, points, weights = self.on_grid()
+        return np.cov(points, aweights=weights, ddof=0)
 
 
 def log_density_from(prior, values):
@@ -125,5 +132,30 @@ CASES = {
         af.UniformPrior(-1.0, 1.0),
         lambda x, y: normal(jnp.log(x), np.log(0.02), 0.1) + normal(y, 0.2, 0.1),
         ((0.005, 0.05), (-0.4, 0.8)),
+    ),
+}
+
+#: Which no normal distribution touches at (0, 0).
+UNTOUCHED = {
+    "saddle": Case(
+        af.GaussianPrior(0.0, 10.0),
+        af.GaussianPrior(0.0, 10.0),
+        lambda x, y: (
+            jnp.logaddexp(normal(x, -1.1, 1.0), normal(x, 1.1, 1.0))
+            + normal(y, 0.8 * x, 0.3)
+        ),
+        ((-7.0, 7.0), (-7.0, 7.0)),
+    ),
+    "two wells": Case(
+        af.GaussianPrior(0.0, 3.0),
+        af.GaussianPrior(0.0, 3.0),
+        lambda x, y: 4.0 * (x**2 - x**4) + normal(y, x, 0.2),
+        ((-3.0, 3.0), (-3.0, 3.0)),
+    ),
+    "kink": Case(
+        af.GaussianPrior(0.0, 1.0),
+        af.GaussianPrior(0.0, 1.0),
+        lambda x, y: -10.0 * jnp.abs(x) + normal(y, x, 0.2),
+        ((-2.0, 2.0), (-2.0, 2.0)),
     ),
 }

@@ -2,6 +2,7 @@
 
 import gc
 import pickle
+import sys
 import weakref
 
 import autofit as af
@@ -9,9 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from pipeline_cases import CASES, Analysis, Case, Numbers, normal
+from pipeline_cases import CASES, UNTOUCHED, Analysis, Case, Numbers, normal
 
 from autofit_patch import batch, posterior
+from autofit_patch.posterior import _sample, _variational
 
 each_case = pytest.mark.parametrize("name", CASES)
 
@@ -253,6 +255,147 @@ def test_wide_posterior_has_its_evidence():
     laplace = pipeline.laplace(batch.take(pipeline.space.draw(1, seed=1), 0))
     np.testing.assert_allclose(laplace.log_evidence, 0.5 * np.log(10.0), atol=1e-4)
     np.testing.assert_allclose(laplace.covariance, [[10.0]], rtol=1e-4)
+
+
+each_untouched = pytest.mark.parametrize("name", UNTOUCHED)
+
+
+@pytest.fixture(scope="module")
+def untouched():
+    return {
+        name: posterior.Pipeline(case.model(), case.analysis())
+        for name, case in UNTOUCHED.items()
+    }
+
+
+def origin(pipeline):
+    return pipeline.space.instance_from({"numbers.x": 0.0, "numbers.y": 0.0})
+
+
+def by_curvature(pipeline) -> np.ndarray:
+    """The covariance from the absolute eigenvalues of the second derivatives at 0."""
+    structure = pipeline.space.structure
+    hessian = jax.hessian(
+        lambda row: pipeline.log_posterior(jax.tree.unflatten(structure, list(row)))
+    )(jnp.zeros(2))
+    values, vectors = np.linalg.eigh(hessian)
+    return (vectors / np.maximum(np.abs(values), 0.25)) @ vectors.T
+
+
+def apart(covariance, truth) -> float:
+    """How far a variance is from the true one along the worst direction, as a log."""
+    return np.abs(np.log(np.linalg.eigvals(np.linalg.solve(truth, covariance)))).max()
+
+
+@each_untouched
+def test_fit_has_the_moments_and_bounds_the_evidence(name, untouched, monkeypatch):
+    pipeline, case = untouched[name], UNTOUCHED[name]
+    log_evidence, means, deviations = case.moments()
+    before = pipeline.evaluations
+    fit = pipeline.laplace(origin(pipeline))
+    assert fit.kind == "variational" and not fit.is_maximum
+    assert fit.evaluations == pipeline.evaluations - before
+    sigmas = np.array([case.x.sigma, case.y.sigma])
+    truth = case.covariance() / np.outer(sigmas, sigmas)
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "blackjax", None)
+        without = pipeline.laplace(origin(pipeline))
+    assert apart(fit.covariance, truth) < 0.5 * apart(without.covariance, truth)
+    np.testing.assert_allclose(fit.centre * sigmas, means, atol=0.05 * min(deviations))
+    assert log_evidence - 0.5 < fit.log_evidence < log_evidence + 0.02
+    assert abs(fit.log_evidence - log_evidence) < abs(without.log_evidence - log_evidence)
+    again = pipeline.laplace(origin(pipeline))
+    np.testing.assert_array_equal(again.centre, fit.centre)
+    np.testing.assert_array_equal(again.covariance, fit.covariance)
+    assert again.log_evidence == fit.log_evidence
+
+
+@each_untouched
+def test_draws_from_a_fit_have_the_moments_of_the_posterior(name, untouched):
+    pipeline = untouched[name]
+    _, means, deviations = UNTOUCHED[name].moments()
+    draws = pipeline.sample(pipeline.laplace(origin(pipeline)), seed=1)
+    drawn = values_of(pipeline.space.forward(draws.points))
+    errors = deviations / np.sqrt(draws.effective)
+    np.testing.assert_array_less(np.abs(drawn.mean(axis=1) - means), 4.5 * errors)
+    np.testing.assert_allclose(drawn.std(axis=1), deviations, rtol=0.12)
+
+
+def test_without_blackjax_a_saddle_has_the_scale_of_its_curvature(untouched, monkeypatch):
+    pipeline = untouched["saddle"]
+    monkeypatch.setitem(sys.modules, "blackjax", None)
+    found = pipeline.laplace(origin(pipeline))
+    assert found.kind == "laplace" and not found.is_maximum
+    np.testing.assert_allclose(found.covariance, by_curvature(pipeline), rtol=0.05)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, 1e-3, 1e3])
+def test_fit_that_is_worse_is_not_taken(wrong, untouched, monkeypatch):
+    pipeline = untouched["saddle"]
+    monkeypatch.setattr(
+        _variational, "fitted", lambda *_: (np.zeros(2), np.diag([wrong, 1.0]))
+    )
+    found = pipeline.laplace(origin(pipeline))
+    assert found.kind == "laplace"
+    np.testing.assert_allclose(found.covariance, by_curvature(pipeline), rtol=0.05)
+
+
+@pytest.mark.parametrize("is_asserted", [True, False])
+def test_what_ends_at_an_edge_is_fitted_up_to_it(is_asserted):
+    case = CASES["asserted"]
+    log_evidence, _, _ = case.moments()
+    if not is_asserted:
+        case = Case(
+            case.x,
+            case.y,
+            lambda x, y: jnp.where(
+                x > y, CASES["asserted"].log_likelihood(x, y), jnp.nan
+            ),
+            (),
+        )
+    pipeline = posterior.Pipeline(case.model(), case.analysis())
+    for seed in (1, 2, 3):
+        optima = pipeline.optimise(pipeline.starts(8, candidates=64, seed=seed))
+        (fit,) = pipeline.maxima(optima)
+        # Were there no edge: a likelihood of deviation 0.5 around (0, 0.1), and a prior
+        # of deviation 1.
+        assert fit.kind == "variational" and not fit.is_maximum
+        np.testing.assert_allclose(fit.centre, [0.0, 0.08], atol=0.01)
+        np.testing.assert_allclose(fit.covariance, 0.2 * np.eye(2), atol=0.005)
+        np.testing.assert_allclose(fit.log_evidence, log_evidence, atol=0.1)
+        at = pipeline.space.forward(fit.maximum).numbers
+        assert at.x > at.y
+
+
+@pytest.mark.parametrize("library", ["blackjax", "arviz_stats.base"])
+def test_missing_library_is_named_before_anything_is_drawn(
+    library, pipelines, optima, monkeypatch
+):
+    pipeline = pipelines["normal"]
+    around = pipeline.laplace(optima["normal"].best)
+    before = pipeline.evaluations
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(ImportError, match="needs blackjax: pip install blackjax arviz-"):
+        pipeline.sample(around)
+    assert pipeline.evaluations == before
+
+
+def test_draws_of_a_round_are_judged_once(pipelines, optima, monkeypatch):
+    pipeline, judged, seen = pipelines["normal"], _sample.judged, []
+    monkeypatch.setattr(
+        _sample, "judged", lambda *given: seen.append(judged(*given)) or seen[-1]
+    )
+
+    def look(state):
+        if state.has_drawn:
+            draws = _sample.draws_from(pipeline.space.structure, state)
+            assert len(draws.values) == state.drawn("values").size
+            assert "_draws" not in vars(pickle.loads(pickle.dumps(state)))
+
+    around = pipeline.laplace(optima["normal"].best)
+    draws = pipeline.sample(around, effective=200, rhat=1.1, after_round=look)
+    assert draws is seen[-1]
+    assert len(seen) == len(draws.values) // (4 * _sample.DRAWS_A_ROUND)
 
 
 def test_points_of_another_model_are_refused(pipelines):

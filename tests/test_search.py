@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from autofit.aggregator.aggregator import Aggregator
 from autonerves import conf
-from pipeline_cases import CASES, Analysis, Numbers, normal
+from pipeline_cases import CASES, UNTOUCHED, Analysis, Numbers, normal
 
 from autofit_patch import batch, posterior
 
@@ -187,6 +187,36 @@ def test_interrupted_search_goes_on_to_the_same_draws(
     np.testing.assert_array_equal(
         result.samples.parameter_lists, whole.samples.parameter_lists
     )
+
+
+def test_search_from_a_fit_tells_so_and_goes_on_to_the_same_draws(
+    folder, monkeypatch, caplog
+):
+    case, save = UNTOUCHED["kink"], posterior.Search.resume_state.save
+
+    def save_and_stop(paths, internal):
+        save(paths, internal)
+        if stops and "chains" in internal:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(posterior.Search.resume_state, "save", save_and_stop)
+    samples = []
+    for name, stops in (("whole", False), ("kink", True), ("kink", False)):
+        search = posterior.Search(name=name, **FEW)
+        if stops:
+            with pytest.raises(KeyboardInterrupt):
+                search.fit(model=case.model(), analysis=case.analysis())
+        else:
+            result = search.fit(model=case.model(), analysis=case.analysis())
+            samples.append(result.samples)
+    assert "is not concave where the chains begin" in caplog.text
+    assert "(variational)" in caplog.text
+    whole, went_on = samples
+    np.testing.assert_array_equal(whole.parameter_lists, went_on.parameter_lists)
+    assert went_on.samples_info["kind_of_maximum"] == "variational"
+    assert went_on.samples_info["is_maximum"] is False
+    log_evidence, _, _ = case.moments()
+    assert abs(went_on.samples_info["log_evidence_laplace"] - log_evidence) < 0.5
 
 
 def test_interrupted_search_of_another_likelihood_is_refused(folder, monkeypatch):

@@ -24,12 +24,15 @@ prior_space
     Coordinates in which every parameter's prior is a standard normal distribution.
 Pipeline
     The stages from the prior to the posterior.
+Pipelines
+    The same for many data at once.
 Search
     The stages as a search of PyAutoFit.
 """
 
 from autofit_patch.posterior._density import log_posterior, log_prior
 from autofit_patch.posterior._laplace import Laplace
+from autofit_patch.posterior._many import Pipelines
 from autofit_patch.posterior._optimise import Optima
 from autofit_patch.posterior._pipeline import Pipeline
 from autofit_patch.posterior._sample import Draws
@@ -40,6 +43,7 @@ __all__ = [
     "Laplace",
     "Optima",
     "Pipeline",
+    "Pipelines",
     "PriorSpace",
     "Search",
     "log_posterior",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
+from autofit_patch.posterior._density import PENALTY
 from autofit_patch.posterior._evaluate import Evaluator, points_from, rows_from
 
 #: What a step to the maximum is expected to gain, in log density, where it is reached.
@@ -23,25 +24,31 @@ SHARE_OF_A_DEVIATION = 0.05
 @dataclass
 class Laplace:
     """
-    The normal distribution around a maximum of a log density.
+    The normal distribution around a maximum of a log density, or, where that has none
+    which a normal distribution touches, the one that is nearest to it.
 
     Attributes
     ----------
     maximum
-        The point of the maximum; in what searches save, the array of its leaves.
+        The point of the maximum, or the highest that was found; in what searches save,
+        the array of its leaves.
     value
         The log density there.
     covariance
         The inverse of minus its second derivatives, of shape (leaves, leaves) in the
         order of the leaves. Where these are not negative along some direction, what it
-        has there is no more than a scale.
+        has there is no more than a scale. Or that of a variational fit.
     is_maximum
         Whether they are known, and negative along every direction, and the gradient zero.
     log_evidence
         The log of the integral of the density, were it this distribution (MacKay 2003,
-        Information Theory, Inference, and Learning Algorithms, eq. 27.5).
+        Information Theory, Inference, and Learning Algorithms, eq. 27.5). Of a
+        variational fit it is a lower bound, but for the noise of 500 draws.
     evaluations
         How many gradients this took.
+    mean
+        The leaves of the mean of a variational fit, of shape (leaves,). None where the
+        mean is the maximum.
     """
 
     maximum: object
@@ -50,6 +57,7 @@ class Laplace:
     is_maximum: bool
     log_evidence: float
     evaluations: int
+    mean: np.ndarray | None = None
 
     def holds(self, row: np.ndarray) -> bool:
         """
@@ -74,7 +82,20 @@ class Laplace:
         return random.multivariate_normal(self.centre, self.covariance, total)
 
     @property
+    def kind(self) -> str:
+        """
+        How it was found: ``"laplace"``, from the derivatives at the maximum, or
+        ``"variational"``, where ``is_maximum`` is False and blackjax is installed.
+        """
+        return "laplace" if self.mean is None else "variational"
+
+    @property
     def centre(self) -> np.ndarray:
+        """The leaves of the mean, of shape (leaves,)."""
+        return self.row if self.mean is None else self.mean
+
+    @property
+    def row(self) -> np.ndarray:
         """The leaves of the maximum, of shape (leaves,)."""
         is_row = isinstance(self.maximum, np.ndarray)
         return self.maximum if is_row else rows_from(self.maximum)
@@ -91,7 +112,7 @@ def laplace(evaluate: Evaluator, row: np.ndarray) -> Laplace:
         )
     deviations = np.full(len(row), 1e-3)
     for _ in range(STEPS):
-        precision, is_known = precision_at(evaluate, row, deviations)
+        precision, is_known = precision_at(evaluate, row, value, deviations)
         covariance, is_positive = inverse_from(precision)
         found = np.sqrt(np.diag(covariance))
         # Differences over much more or less than a deviation are no derivatives.
@@ -120,17 +141,28 @@ def laplace(evaluate: Evaluator, row: np.ndarray) -> Laplace:
     )
 
 
-def precision_at(evaluate: Evaluator, row: np.ndarray, deviations: np.ndarray) -> tuple:
+def is_possible(values: np.ndarray, value: float) -> np.ndarray:
+    """
+    Which log densities are numbers, and not those of points that violate an assertion, if
+    ``value`` is that of one that does not.
+    """
+    return values > value - 0.5 * PENALTY
+
+
+def precision_at(evaluate: Evaluator, row: np.ndarray, value: float, deviations) -> tuple:
     """
     Minus the second derivatives, from differences of gradients, and whether all of these
-    are numbers. (Those by JAX cost more to compile than these to compute.)
+    are known. (Those by JAX cost more to compile than these to compute.)
     """
     lengths = SHARE_OF_A_DEVIATION * deviations
     shifts = np.diag(lengths)
     values, gradients = evaluate(np.concatenate([row + shifts, row - shifts]))
+    there = is_possible(values, value)
+    # The gradient of a penalty says nothing of the density.
+    gradients[~there] = 0.0
     above, below = np.split(gradients, 2)
     derivatives = (below - above) / (2.0 * lengths[:, None])
-    return 0.5 * (derivatives + derivatives.T), bool(np.isfinite(values).all())
+    return 0.5 * (derivatives + derivatives.T), bool(there.all())
 
 
 def inverse_from(precision: np.ndarray) -> tuple[np.ndarray, bool]:

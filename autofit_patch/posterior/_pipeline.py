@@ -15,11 +15,13 @@ from autofit_patch.posterior._optimise import Maximisations, Optima, matters, op
 from autofit_patch.posterior._sample import (
     Chains,
     Draws,
+    blackjax,
     chains_from,
     round_from,
     sample,
 )
 from autofit_patch.posterior._space import prior_space
+from autofit_patch.posterior._variational import variational
 
 
 class Pipeline:
@@ -226,9 +228,15 @@ class Pipeline:
 
         Returns
         -------
-        The distribution, with an estimate of the evidence.
+        The distribution, with an estimate of the evidence. Where no normal distribution
+        touches the posterior it is the nearest one, by a variational fit, if blackjax is
+        installed (``kind``).
         """
-        return laplace(self._evaluate, self._rows_of(point))
+        return self._nearest(laplace(self._evaluate, self._rows_of(point)))
+
+    def _nearest(self, there: Laplace) -> Laplace:
+        """The distribution at a maximum, or the nearest one where there is none."""
+        return there if there.is_maximum else variational(self._evaluate, there)
 
     def maxima(self, optima: Optima) -> list[Laplace]:
         """
@@ -254,6 +262,8 @@ class Pipeline:
                 continue
             if not any(each.holds(rows[index]) for each in found):
                 there = laplace(self._evaluate, rows[index])
+                if not any(each.holds(there.centre) for each in found):
+                    there = self._nearest(there)
                 if not any(each.holds(there.centre) for each in found):
                     found.append(there)
         return sorted(found, key=lambda each: -each.log_evidence)
@@ -311,6 +321,7 @@ class Pipeline:
             If a chain would begin where the log density is no finite number.
         """
         whole_number("chains", chains), whole_number("most", most)
+        blackjax()
         if state is None:
             rows = self._rows_to_begin_at(around, chains, seed)
             state = chains_from(self._evaluate, rows, around.centre, around.covariance)

@@ -65,6 +65,12 @@ class Chains:
     latest: dict | None = None
     given_up: int = 0
 
+    #: What :func:`draws_from` returned, and after how many gradients. It is not saved.
+    _draws = None
+
+    def __getstate__(self):
+        return {name: each for name, each in vars(self).items() if name != "_draws"}
+
     @property
     def is_warm(self) -> bool:
         """Whether the next round is to be kept."""
@@ -156,8 +162,9 @@ def lengths_of_steps(lengths: np.ndarray) -> np.ndarray:
 
 
 def blackjax():
-    """The library that draws."""
+    """The library that draws. That which judges the draws has to be there as well."""
     try:
+        import arviz_stats.base  # noqa: F401
         import blackjax
     except ImportError as error:
         raise ImportError(
@@ -330,7 +337,14 @@ def learn_metric(state: Chains):
 
 
 def draws_from(structure, state: Chains) -> Draws:
-    """What was drawn so far."""
+    """What was drawn so far. (The same object until there is more.)"""
+    if state._draws is None or state._draws[0] != state.evaluations:
+        state._draws = state.evaluations, judged(structure, state)
+    return state._draws[1]
+
+
+def judged(structure, state: Chains) -> Draws:
+    """What was drawn so far, with how many effective draws these are."""
     from arviz_stats.base import array_stats
 
     rows = state.drawn("rows")

@@ -171,7 +171,7 @@ class Search(af.NonLinearSearch):
         if "maxima" not in internal:
             # Arrays: an instance would take its model along.
             internal["maxima"] = [
-                replace(each, maximum=each.centre) for each in pipeline.maxima(optima)
+                replace(each, maximum=each.row) for each in pipeline.maxima(optima)
             ]
             progress.of_maxima(optima)
         pipeline.sample(
@@ -289,7 +289,8 @@ class Progress:
         if not first.is_maximum:
             self._search.logger.warning(
                 "the log posterior is not concave where the chains begin: the normal "
-                "distribution there is a bad likeness, and they may take long"
+                f"distribution there ({first.kind}) may be a bad likeness, and they may "
+                "take long"
             )
         for other in others:
             self._search.logger.warning(
@@ -364,6 +365,7 @@ def info_from(internal: dict, draws: Draws | None) -> dict:
         info |= {
             "starts_at_the_maximum": sum(map(internal["maxima"][0].holds, ends)),
             "is_maximum": internal["maxima"][0].is_maximum,
+            "kind_of_maximum": internal["maxima"][0].kind,
             "log_evidence_laplace": internal["maxima"][0].log_evidence,
             "log_evidence_laplace_of_others": [
                 other.log_evidence for other in internal["maxima"][1:]

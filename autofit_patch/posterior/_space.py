@@ -164,7 +164,7 @@ class PriorSpace:
         """
         return log_normal_of_all(self._points.values_of(z))
 
-    def log_posterior(self, analysis) -> Callable:
+    def log_posterior(self, analysis, given: dict | None = None) -> Callable:
         """
         The log of the posterior density of coordinates, but for a constant.
 
@@ -172,6 +172,9 @@ class PriorSpace:
         ----------
         analysis
             Whose ``log_likelihood_function`` JAX can trace: one with ``use_jax=True``.
+        given
+            Values of parameters, by their names, that are known. Their coordinates then
+            say nothing of them, and have the standard normal density alone.
 
         Returns
         -------
@@ -184,6 +187,8 @@ class PriorSpace:
         def function(z):
             coordinates = self._points.values_of(z)
             values, prior = self._values_at(coordinates), log_normal_of_all(coordinates)
+            for name, value in (given or {}).items():
+                values[self.names.index(name)] = value
             return with_likelihood(self._points, values, prior, analysis)
 
         return function

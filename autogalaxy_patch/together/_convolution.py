@@ -11,7 +11,7 @@ import numpy as np
 import scipy.fft
 
 from autofit_patch.pytree._beside import Beside
-from autogalaxy_patch.together._linear import gathered, linear_map
+from autogalaxy_patch.together._linear import gathered, linear_map, permuted
 
 _frames = Beside()
 
@@ -29,10 +29,10 @@ class Frame:
     mask, blurring_mask
         The pixels that are blurred, and those around them, of one shape.
     kernel
-        The PSF, of shape (ky, kx).
+        The PSF, of shape (ky, kx), which may be traced.
     """
 
-    def __init__(self, mask, blurring_mask, kernel: np.ndarray):
+    def __init__(self, mask, blurring_mask, kernel):
         pixels = np.stack(mask.slim_to_native_tuple, axis=1)
         around = np.stack(blurring_mask.slim_to_native_tuple, axis=1)
         # The libraries' centre of the kernel, also where its shape is even.
@@ -53,9 +53,11 @@ class Frame:
         #: Which of these is at each place.
         self.order = np.argsort(self.places).astype(np.int32)
         self.pixels = len(pixels)
-        framed = np.zeros(self.shape)
-        framed[: kernel.shape[0], : kernel.shape[1]] = kernel
-        self.kernel = np.fft.rfft2(np.roll(framed, -centre, axis=(0, 1)))
+        self.is_known = isinstance(kernel, np.ndarray)
+        xp = np if self.is_known else jnp
+        beyond = np.array(self.shape) - kernel.shape
+        framed = xp.pad(kernel, [(0, beyond[0]), (0, beyond[1])])
+        self.kernel = xp.fft.rfft2(xp.roll(framed, -centre, axis=(0, 1)))
 
     def blurred(self, image, blurring_image):
         """
@@ -68,14 +70,18 @@ class Frame:
             (blurring pixels,).
         """
         darkness = jnp.zeros(self.total - len(image) - len(blurring_image))
+        lit = jnp.concatenate([image, blurring_image, darkness])
+        if not self.is_known:
+            # What depends on the kernel too is no linear map of the image alone.
+            return self.convolved(lit, self.kernel, permuted)[: self.pixels]
         return linear_map(
             lambda lit: self.convolved(lit, self.kernel),
             # The transpose of a convolution is one with the reversed kernel.
             lambda lit: self.convolved(lit, np.conj(self.kernel)),
-            jnp.concatenate([image, blurring_image, darkness]),
+            lit,
         )[: self.pixels]
 
-    def convolved(self, lit, kernel: np.ndarray):
+    def convolved(self, lit, kernel, gathered=gathered):
         """
         A convolution of the frame.
 
@@ -85,6 +91,8 @@ class Frame:
             The values of the pixels, of those around them, and of the rest of the frame.
         kernel
             The spectrum of the kernel.
+        gathered
+            What puts values into another order.
         """
         framed = gathered(lit, self.order).reshape(self.shape)
         spectrum = kernel * jnp.fft.rfft2(framed)

@@ -232,11 +232,15 @@ def convolved_image_from(
             self, image, blurring_image, jax_method, use_mixed_precision, mask, xp
         )
     images = image, blurring_image
-    if holds_tracer([each.array for each in images]):
+    numbers = [each.array for each in images]
+    if not holds_tracer(numbers) and not any(map(np.any, numbers)):
+        # All light is solved for.
+        return with_array(image, jnp.zeros(len(image)))
+    if holds_tracer([*numbers, self.kernel.array]):
         frame = frame_from(self, image.mask)
         blurred = frame.blurred(*(jnp.asarray(each.array) for each in images))
         return aa.Array2D(values=blurred, mask=image.mask)
-    # What is known (zeros, if all light is solved for) is blurred now, once.
+    # What is known is blurred now, once.
     known = [with_array(each, np.asarray(each.array)) for each in images]
     blurred = original(self, *known)
     return with_array(blurred, jnp.asarray(blurred.array))
