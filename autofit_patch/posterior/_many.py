@@ -1,10 +1,11 @@
 """
 The stages from prior to posterior for many data at once.
 
-What is done for one of the data is a function of a :class:`Pipeline`, as for a single fit.
-Each such function runs in a thread of its own, which waits whenever it asks for log
+What is done for one of the data is a function of a :class:`Pipeline`, as for a single
+fit. Each such function runs in a thread of its own, which waits whenever it asks for log
 densities or draws; once all wait, what they asked for is evaluated as one batch. So every
-round shares out anew the work that is left, and one that has ended makes room for the next.
+round shares out anew the work that is left, and one that has ended makes room for the
+next.
 """
 
 import queue

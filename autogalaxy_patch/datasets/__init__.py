@@ -1,4 +1,4 @@
-"""Data sets as pytrees: what was observed is their leaves, what it was observed on is not."""
+"""Data sets as pytrees, whose leaves are what was observed."""
 
 from autogalaxy_patch.datasets._framed import FramedImaging
 from autogalaxy_patch.datasets._register import register_datasets

@@ -13,8 +13,8 @@ OUTSIDE = 1e30
 class FramedImaging(aa.Imaging):
     """
     An image whose mask is larger than the pixels that count: those outside have a noise
-    of 1e30, and are evaluated as the libraries evaluate the surroundings of a mask, at the
-    centre of each pixel.
+    of 1e30, and are evaluated as the libraries evaluate the surroundings of a mask, at
+    the centre of each pixel.
 
     It is a pytree as ``Imaging`` is. Its log likelihood is that of the image in its own
     mask once ``noise_normalization_outside`` is subtracted. Its grid for pixelizations is

@@ -78,13 +78,13 @@ def refuse(dataset):
     if getattr(dataset, "sparse_operator", None) is not None:
         raise ValueError(
             f"this {name} has a sparse_operator, which was computed from its noise map "
-            "and cannot be computed in a trace: as a pytree, a data set has none (make it "
-            "again without apply_sparse_operator)"
+            "and cannot be computed in a trace: as a pytree, a data set has none (make "
+            "it again without apply_sparse_operator)"
         )
     transformer = getattr(dataset, "transformer", None)
     if transformer is not None and type(transformer) not in SETTINGS:
         raise ValueError(
-            f"this {name} has a {type(transformer).__name__}, which cannot be given other "
-            f"baselines: the transformer_class of a data set that is a pytree is one of "
+            f"this {name} has a {type(transformer).__name__}, which cannot be given "
+            f"other baselines: the transformer_class of a data set that is a pytree is one of "
             f"{', '.join(cls.__name__ for cls in SETTINGS)}"
         )

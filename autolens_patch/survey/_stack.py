@@ -99,8 +99,8 @@ def common_frame(datasets: Sequence) -> list:
     Parameters
     ----------
     datasets
-        ``al.Imaging`` data sets of frames of one shape, pixel scale and origin, whose PSFs
-        have one shape, and whose over-sampling is the same where their masks overlap.
+        ``al.Imaging`` data sets of frames of one shape, pixel scale and origin, whose
+        PSFs have one shape, and whose over-sampling is the same where masks overlap.
 
     Returns
     -------

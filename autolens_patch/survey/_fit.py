@@ -1,0 +1,340 @@
+"""Fitting many lenses at once."""
+
+import hashlib
+import logging
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import jax
+import numpy as np
+import pandas
+from autofit.mapper.identifier import Identifier
+
+from autofit_patch import posterior
+from autofit_patch.batch._map import whole_number
+from autolens_patch.survey._files import Folder
+from autolens_patch.survey._flags import faults_of, flags_of
+from autolens_patch.survey._likelihood import likelihood
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two lines on how far it is.
+BETWEEN_LINES = 30.0
+
+#: What a pipeline warns of, which is a flag of a lens here.
+WARNINGS = r"after \d+ draws a chain|\d+ of \d+ draws are divergent"
+
+
+def fit(
+    model,
+    datasets: Mapping | Sequence,
+    folder,
+    *,
+    constants: Mapping | None = None,
+    seed: int = 0,
+    starts: int = 8,
+    candidates: int = 128,
+    effective: float = 200.0,
+    rhat: float = 1.02,
+    chains: int = 4,
+    most: int = 2000,
+    retry: bool = False,
+    at_once: int | None = None,
+    **options,
+) -> pandas.DataFrame:
+    """
+    The posteriors of many lenses, each fitted from the prior.
+
+    Lenses go through the stages of ``posterior.Pipeline`` together, many at a time; what
+    is left to evaluate is shared out over all cores or devices at every round, and a lens
+    that has ended makes room for the next. What is found of a lens does not depend on the
+    others, on the number of devices, or on interruptions. It is written as it ends, and
+    a second run goes on with the lenses that have not.
+
+    Under ``jax.distributed`` each process fits a share of the lenses, in a folder that
+    all can write to, and returns when its own have ended.
+
+    Parameters
+    ----------
+    model
+        The model of every lens.
+    datasets
+        By the name of the lens, or in a sequence (their names are "00000", "00001" ...),
+        data sets, or functions of no argument that load one when its turn comes. Those
+        of one structure (:func:`survey.groups`) share what is compiled.
+    folder
+        Where the results are written.
+    constants
+        Values of parameters that are known of each lens, by the name of the parameter:
+        one value for each lens, in the order of the data sets. In the model they are
+        parameters with a prior, which says nothing.
+    seed
+        Of random numbers, with the name of the lens.
+    starts, candidates
+        How many points are maximised, of how many that are drawn from the prior.
+    effective, rhat, chains, most
+        As for ``posterior.Pipeline.sample``.
+    retry
+        Whether lenses that failed before are fitted again.
+    at_once
+        How many lenses are in work at once (``posterior.Pipelines.run``).
+    options
+        Those of the analysis (:func:`survey.likelihood`).
+
+    Returns
+    -------
+    The table of the survey (:func:`survey.table`). A lens whose data cannot be loaded or
+    fitted has a row that says why.
+
+    Raises
+    ------
+    ImportError
+        If blackjax, arviz-stats or pyarrow is not installed.
+    TypeError
+        If it is no model.
+    ValueError
+        If the folder has another survey, a name cannot be one of a file, or constants
+        are not those of parameters.
+    """
+    require()
+    named = named_from(datasets)
+    names = list(named)
+    survey = Survey(
+        Folder(folder),
+        posterior.Pipelines(model, of_data(likelihood(**options)), known_of),
+        {
+            "seed": seed,
+            "starts": whole_number("starts", starts),
+            "candidates": whole_number("candidates", candidates),
+            "effective": effective,
+            "rhat": rhat,
+            "chains": whole_number("chains", chains),
+            "most": whole_number("most", most),
+        },
+        constants_from(model, names, constants),
+    )
+    survey.folder.claim(
+        {
+            "model": str(Identifier([model])),
+            "constants": sorted(constants or {}),
+            "options": {name: repr(value) for name, value in options.items()},
+            **survey.settings,
+        }
+    )
+    share = names[jax.process_index() :: jax.process_count()]
+    if retry and (survey.folder.path / "rows").exists():
+        before = survey.folder.table()
+        for name in before.index[before.state == "failed"]:
+            survey.folder.forget(name)
+    left = [name for name in share if not survey.folder.has_ended(name)]
+    survey.run({name: named[name] for name in left}, at_once, len(share))
+    return survey.folder.table()
+
+
+def require():
+    """Say at once what is not installed."""
+    from autofit_patch.posterior._sample import blackjax
+
+    blackjax()
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "survey.fit writes Parquet files: pip install pyarrow"
+        ) from error
+
+
+def named_from(datasets) -> dict:
+    """The data sets by name."""
+    if isinstance(datasets, Mapping):
+        named = dict(datasets)
+    elif isinstance(datasets, Sequence):
+        named = {f"{index:05}": each for index, each in enumerate(datasets)}
+    else:
+        raise TypeError(
+            "survey.fit expected data sets in a list, or in a dictionary by the names of "
+            f"the lenses, and was given a {type(datasets).__name__} (a stack of data "
+            "sets is taken apart by batch.unstack)"
+        )
+    if not named:
+        raise ValueError("survey.fit was given no data set")
+    for name in named:
+        if not isinstance(name, str) or not name or set(name) & set('/\\\0:*?"<>|'):
+            raise ValueError(
+                f"the name of a lens is that of its files: {name!r} cannot be"
+            )
+    folded = [name.lower() for name in named]
+    if len(set(folded)) < len(folded):
+        raise ValueError("two lenses have names that differ in their capitals alone")
+    return named
+
+
+def constants_from(model, names: list, constants: Mapping | None) -> dict:
+    """The constants of each lens, by its name."""
+    constants = dict(constants or {})
+    parameters = [".".join(path) for path in model.unique_prior_paths]
+    if unknown := [name for name in constants if name not in parameters]:
+        raise ValueError(
+            f"{', '.join(unknown)} is no parameter of the model, which has "
+            f"{', '.join(parameters)}"
+        )
+    columns = {name: np.asarray(values, float) for name, values in constants.items()}
+    for name, values in columns.items():
+        if values.shape != (len(names),) or not np.isfinite(values).all():
+            raise ValueError(
+                f"the constant {name} has the shape {values.shape}: a finite number for "
+                f"each of {len(names)} lenses was expected"
+            )
+    if len(columns) == len(parameters):
+        raise ValueError(
+            "all parameters of the model are constants: nothing is to be fitted"
+        )
+    return {
+        lens: {name: values[index] for name, values in columns.items()}
+        for index, lens in enumerate(names)
+    }
+
+
+def of_data(log_likelihood: Callable) -> Callable:
+    """The log likelihood of a data set that has constants beside it."""
+    return lambda instance, data: log_likelihood(instance, data[0])
+
+
+def known_of(data) -> dict:
+    return data[1]
+
+
+def seed_of(name: str, seed: int) -> int:
+    """The seed of a lens, whichever others there are."""
+    digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
+    return int.from_bytes(digest[:4], "little") >> 1
+
+
+class Survey:
+    """
+    Lenses that are fitted.
+
+    Parameters
+    ----------
+    folder
+        Where the results are written.
+    pipelines
+        What fits them.
+    settings
+        How.
+    constants
+        What is known of each lens.
+    """
+
+    def __init__(self, folder: Folder, pipelines, settings: dict, constants: dict):
+        self.folder, self.pipelines = folder, pipelines
+        self.settings, self.constants = settings, constants
+
+    def run(self, datasets: dict, at_once: int | None, total: int):
+        """Fit the lenses, and write each as it ends."""
+        taken: list[str] = []
+        begin = said = time.perf_counter()
+        failed = 0
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=WARNINGS)
+            work = self.pipelines.run(
+                lambda pipeline, index: self._fitted(pipeline, taken[index]),
+                self._loaded(datasets, taken),
+                at_once,
+            )
+            for count, (index, found) in enumerate(work, start=1):
+                row, draws = self._written(taken[index], found)
+                failed += row["state"] == "failed"
+                self.folder.write(taken[index], row, draws)
+                now = time.perf_counter()
+                if now - said > BETWEEN_LINES:
+                    said = now
+                    logger.info(
+                        f"{total - len(datasets) + count} of {total} lenses, {failed} "
+                        f"failed; {60.0 * count / (now - begin):.3g} a minute"
+                    )
+
+    def _loaded(self, datasets: dict, taken: list) -> Iterator:
+        """The data sets that can be fitted; of others it is written why not."""
+        for name, dataset in datasets.items():
+            try:
+                loaded = dataset() if callable(dataset) else dataset
+                faults = faults_of(loaded)
+                # Whatever JAX will say of it is said of this lens alone.
+                jax.tree.flatten(loaded)
+            except Exception as error:
+                faults = [reason_of(error)]
+            if faults:
+                self.folder.write(name, failed_row(name, "; ".join(faults)), None)
+                continue
+            taken.append(name)
+            yield loaded, self.constants[name]
+
+    def _fitted(self, pipeline, name: str) -> tuple:
+        """What the stages make of a lens."""
+        settings, seed = self.settings, seed_of(name, self.settings["seed"])
+        starts = pipeline.starts(
+            settings["starts"], candidates=settings["candidates"], seed=seed
+        )
+        optima = pipeline.optimise(starts)
+        maxima = pipeline.maxima(optima)
+        draws = pipeline.sample(
+            maxima[0],
+            seed=seed,
+            **{name: settings[name] for name in ("effective", "rhat", "chains", "most")},
+        )
+        return optima, maxima, draws
+
+    def _written(self, name: str, found) -> tuple[dict, pandas.DataFrame | None]:
+        """The row and the draws of a lens that has ended."""
+        if isinstance(found, Exception):
+            return failed_row(name, reason_of(found)), None
+        optima, maxima, draws = found
+        instances = self.pipelines.space.forward(draws.points)
+        columns = dict(
+            zip(
+                self.pipelines.space.names,
+                map(np.asarray, jax.tree.leaves(instances)),
+                strict=True,
+            )
+        )
+        for parameter, value in self.constants[name].items():
+            columns[parameter] = np.full(len(draws.values), value)
+        row = {"lens": name, "state": "fitted"}
+        for parameter, values in columns.items():
+            lower, median, upper = np.quantile(values, [0.15865, 0.5, 0.84135])
+            row |= {
+                parameter: median,
+                f"{parameter} lower": lower,
+                f"{parameter} upper": upper,
+            }
+        flags = flags_of(draws, maxima, self.settings["effective"], self.settings["rhat"])
+        row |= {
+            "log_posterior": maxima[0].value,
+            "log_evidence": maxima[0].log_evidence,
+            "rhat": draws.rhat.max(),
+            "effective": draws.effective.min(),
+            "draws": len(draws.values),
+            "divergent": int(draws.divergent.sum()),
+            "maxima": len(maxima),
+            "starts_at_the_maximum": sum(map(maxima[0].holds, rows_of(optima.points))),
+            "gradients": optima.evaluations + draws.evaluations[1],
+            "flags": "; ".join(flags),
+        }
+        chain = np.repeat(np.arange(draws.chains), len(draws.values) // draws.chains)
+        table = {**columns, "chain": chain, "log_posterior": draws.values}
+        return row, pandas.DataFrame(table)
+
+
+def rows_of(points) -> np.ndarray:
+    return np.stack(jax.tree.leaves(points), axis=1)
+
+
+def reason_of(error: Exception) -> str:
+    """What an exception says, in a line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+
+
+def failed_row(name: str, reason: str) -> dict:
+    return {"lens": name, "state": "failed", "flags": reason}
