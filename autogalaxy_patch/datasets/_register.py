@@ -85,6 +85,6 @@ def refuse(dataset):
     if transformer is not None and type(transformer) not in SETTINGS:
         raise ValueError(
             f"this {name} has a {type(transformer).__name__}, which cannot be given "
-            f"other baselines: the transformer_class of a data set that is a pytree is one of "
+            "other baselines: as a pytree, a data set has one of the transformers "
             f"{', '.join(cls.__name__ for cls in SETTINGS)}"
         )

@@ -169,11 +169,10 @@ def with_numbers(value, numbers):
 
 
 def without_numbers(value):
-    """An attribute of which the shape is left, and no header of a file."""
-    shape = np.shape(numbers_of(value))
+    """An attribute of which the numbers, and the header of their file, are left out."""
     if value is None:
         return None
-    emptied = with_numbers(value, np.broadcast_to(0.0, shape))
+    emptied = with_numbers(value, None)
     if isinstance(emptied, aa.Convolver):
         emptied._state = None
         emptied.kernel.header = None
@@ -188,11 +187,8 @@ def key_of(value):
         key = value.pixel_scales, value.origin, value.shape, value.array.tobytes()
         return type(value), key
     if isinstance(value, AbstractNDArray):
-        numbers = np.asarray(value.array)
-        # Of what is a leaf only the shape is left.
-        stored = numbers.tobytes() if any(numbers.strides) else None
         mask = vars(value).get("mask")
-        return class_of(value), key_of(mask), numbers.shape, stored
+        return class_of(value), key_of(mask), key_from(value.array)
     if isinstance(value, aa.Convolver):
         settings = value._use_fft, value.convolve_over_sample_size
         return aa.Convolver, key_of(value.kernel), settings

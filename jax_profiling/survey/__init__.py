@@ -1,0 +1,1 @@
+"""A simulated survey of strong lenses, and its fit."""
