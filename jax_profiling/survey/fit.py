@@ -12,8 +12,8 @@ source an exponential profile; the images have the pixels, the PSF and the noise
 Euclid. Intensities are solved for; the centre of each lens is known, as from a catalogue;
 13 parameters are fitted.
 
-It writes `survey.md`, a page with a table of every parameter, what was recovered against
-the truth, the pulls, the best and the worst residuals, and how fast it was. What is found
+It writes a page with a table of every parameter, what was recovered against the truth,
+the pulls, the best and the worst residuals, and what was flagged. What is found
 of each lens is in a folder beside it, and a run that was interrupted goes on from there.
 It fails if fewer than 95% of the lenses were fitted, or if the posteriors are not as wide
 as the errors. `python -m jax_profiling.launch --processes 2 fit.py` shares them out.
@@ -303,6 +303,7 @@ a flag. {fitted.gradients.sum():.0f} gradients, {fitted.draws.sum():.0f} draws, 
 {chr(10).join(f"- {name}: {text}" for name, text in reasons.items()) or "None."}
 """
 (options.output / f"{stem}.md").write_text(page)
+statistics.to_csv(options.output / f"{stem}.csv")
 print(
     statistics.rename(index=lambda name: name.removeprefix("galaxies."))
     .round(3)
