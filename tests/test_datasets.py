@@ -12,11 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from astropy.io.fits import Header
-from fit_cases import CASES, IMAGE, imaging, interferometer
+from fit_cases import CASES, IMAGE, imaging, interferometer, tracer
 from jax.tree_util import keystr, tree_leaves_with_path
 
 import autolens_patch
 from autofit_patch import batch
+from autogalaxy_patch.datasets import FramedImaging
 
 #: Of the fits of images and of visibilities, one of each way to use the data.
 FITS = (
@@ -45,7 +46,7 @@ def nufft() -> al.Interferometer:
 
 
 def image_with(psf_shape=(3, 3), radius=2.0, noise=1.0, **options) -> al.Imaging:
-    """An image of random numbers, whose PSF is no symmetric one."""
+    """An image of a lens with noise that varies, whose PSF is no symmetric one."""
     random = np.random.default_rng(1)
     mask = al.Mask2D.circular(radius=radius, **IMAGE)
     kernel = random.uniform(0.5, 1.5, psf_shape)
@@ -53,9 +54,10 @@ def image_with(psf_shape=(3, 3), radius=2.0, noise=1.0, **options) -> al.Imaging
         kernel=al.Array2D.no_mask(kernel / kernel.sum(), pixel_scales=0.3), use_fft=True
     )
     values = random.normal(size=(2, 15, 15))
+    data = tracer().image_2d_from(grid=al.Grid2D.uniform(**IMAGE)).native.array
     return al.Imaging(
-        data=al.Array2D(values=values[0], mask=mask),
-        noise_map=al.Array2D(values=noise * (2.0 + np.tanh(values[1])), mask=mask),
+        data=al.Array2D(values=data + 0.1 * values[0], mask=mask),
+        noise_map=al.Array2D(values=noise * (0.2 + 0.1 * np.tanh(values[1])), mask=mask),
         psf=psf,
         **{"over_sample_size_lp": 2, **options},
     )
@@ -201,7 +203,7 @@ def test_header_of_a_file_is_no_part_of_a_data_set():
 
 
 def test_structure_says_what_it_is():
-    assert "Imaging(data, noise_map, psf, 145 pixels)" in str(
+    assert "Imaging(data, noise_map, psf, 137 pixels)" in str(
         jax.tree.structure(image_with())
     )
 
@@ -300,10 +302,17 @@ def test_subclasses_are_pytrees_too():
     class Mine(al.Imaging):
         pass
 
+    class Framed(FramedImaging):
+        pass
+
     like = image_with()
     mine = Mine(data=like.data, noise_map=like.noise_map, psf=like.psf)
-    assert len(jax.tree.leaves(mine)) == 3
-    assert isinstance(jax.tree.map(lambda leaf: leaf, mine), Mine)
+    sizes = np.ones(len(like.data)), np.ones(len(like.data))
+    for dataset in (mine, Framed(like, like.mask, sizes)):
+        assert len(jax.tree.leaves(dataset)) == 3
+        rebuilt = jax.tree.map(lambda leaf: leaf, dataset)
+        assert type(rebuilt) is type(dataset)
+        assert type(rebuilt.grids.lp) is type(dataset.grids.lp)
 
 
 def test_nothing_keeps_a_data_set():

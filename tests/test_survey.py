@@ -14,7 +14,9 @@ from fit_cases import CASES
 
 import autolens_patch
 from autofit_patch import batch
+from autofit_patch.posterior._many import NotEvaluated
 from autolens_patch import survey
+from autolens_patch.survey._fit import constants_from
 
 FRAME = {"shape_native": (24, 24), "pixel_scales": 0.2}
 
@@ -185,8 +187,8 @@ def test_posterior_is_as_wide_as_that_by_finite_differences(folder):
 @pytest.mark.parametrize(
     "name, reason",
     [
-        ("nan", "1 of 253 data are no finite numbers"),
-        ("no noise", "the noise of 1 of 253 data is not above zero"),
+        ("nan", "data are no finite numbers"),
+        ("no noise", "data is not above zero"),
         ("bright psf", "the PSF sums to 1.5"),
         ("missing", "FileNotFoundError"),
         ("no data", "it is a float"),
@@ -259,6 +261,40 @@ def test_bad_arguments_are_told(arguments, message, tmp_path):
     assert not (tmp_path / "nothing").exists()
 
 
+def test_likelihood_that_fails_for_all_is_an_error_and_no_row(tmp_path):
+    # There are no galaxies in it.
+    model = af.Collection(x=af.UniformPrior(0.0, 1.0))
+    with pytest.raises(NotEvaluated, match="galaxies"):
+        survey.fit(model, datasets(), tmp_path, **OPTIONS)
+    assert not list(tmp_path.glob("rows/[a-d].parquet"))
+
+
+def test_what_belongs_to_one_data_set_is_refused():
+    with pytest.raises(ValueError, match="adapt_images belong to one data set"):
+        survey.likelihood(adapt_images=al.AdaptImages())
+
+
+def test_constants_may_be_named_by_any_path_of_a_parameter():
+    model = model_from()
+    model.galaxies.lens.mass.centre = model.galaxies.source.light.centre
+    names = [
+        f"galaxies.{place}.centre.centre_0" for place in ("lens.mass", "source.light")
+    ]
+    for name in names:
+        (found,) = constants_from(model, ["a", "b"], {name: [1.0, 2.0]})["b"].values()
+        assert found == 2.0
+    with pytest.raises(ValueError, match="are one parameter"):
+        constants_from(model, ["a"], dict.fromkeys(names, [1.0]))
+
+
+def test_table_of_damaged_rows_says_which(folder, tmp_path):
+    again = tmp_path / "again"
+    shutil.copytree(folder, again)
+    (again / "rows" / "a.parquet").write_bytes(b"half")
+    with pytest.raises(ValueError, match="a.parquet is damaged"):
+        survey.table(again)
+
+
 def test_table_of_nothing_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="no lens of a survey has ended"):
         survey.table(tmp_path)
@@ -301,22 +337,22 @@ def test_image_in_a_common_frame_has_the_likelihood_of_its_own_mask():
         dataset_from(seed=3, radius=1.2, centre=(-0.6, 0.2)),
     ]
     stacked = survey.stack(survey.common_frame(some))
-    linear = CASES["image, linear light"]().instance_from()
-    plain = model_from().instance_from_vector(list(TRUTHS["a"]))
-    for instance in (plain, linear):
-        values, gradients = batch.map(
-            jax.value_and_grad(survey.likelihood()), progress=False
-        )(batch.stack([instance] * 3), stacked)
-        for index, each in enumerate(some):
-            analysis = al.AnalysisImaging(dataset=each, use_jax=True)
-            value, gradient = jax.jit(
-                jax.value_and_grad(analysis.log_likelihood_function)
-            )(instance)
-            np.testing.assert_allclose(values[index], value, rtol=1e-10)
-            for mine, other in zip(
-                *map(jax.tree.leaves, (gradients, gradient)), strict=True
-            ):
-                np.testing.assert_allclose(mine[index], other, rtol=1e-7, atol=1e-7)
+    instance = CASES["image, linear light"]().instance_from()
+    values, gradients = batch.map(
+        jax.value_and_grad(survey.likelihood()), progress=False
+    )(batch.stack([instance] * 3), stacked)
+    for index, each in enumerate(some):
+        analysis = al.AnalysisImaging(dataset=each, use_jax=False)
+        expected = analysis.log_likelihood_function(instance)
+        # NumPy and JAX solve for the light in their own ways.
+        np.testing.assert_allclose(values[index], expected, rtol=1e-7)
+    analysis = al.AnalysisImaging(dataset=some[0], use_jax=True)
+    value, gradient = jax.jit(jax.value_and_grad(analysis.log_likelihood_function))(
+        instance
+    )
+    np.testing.assert_allclose(values[0], value, rtol=1e-10)
+    for mine, other in zip(*map(jax.tree.leaves, (gradients, gradient)), strict=True):
+        np.testing.assert_allclose(mine[0], other, rtol=1e-7, atol=1e-7)
 
 
 @pytest.mark.parametrize(

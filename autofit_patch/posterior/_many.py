@@ -123,7 +123,8 @@ class Pipelines:
         Returns
         -------
         An iterator over the index and what the function returned, or the exception that
-        it raised, in the order in which they end.
+        it raised, in the order in which they end. Where the likelihood cannot be
+        evaluated for some data, the functions of these raise an exception that says why.
 
         Raises
         ------
@@ -171,7 +172,15 @@ class Pipelines:
         for (name, *_), asking in groups.items():
             function = self._evaluate if name == "evaluate" else self._draw_round
             for some in at_most(ROWS_AT_ONCE, asking):
-                values = function(*joined(name, some))
+                try:
+                    values = function(*joined(name, some))
+                except jax.errors.JaxRuntimeError:
+                    # Of the device, and not of these data.
+                    raise
+                except Exception as error:
+                    for worker in some:
+                        worker.answer(NotEvaluated(error))
+                    continue
                 start = 0
                 for worker in some:
                     stop = start + worker.rows
@@ -216,6 +225,8 @@ class Worker:
         answer = self._answers.get()
         if isinstance(answer, Stopped):
             raise answer
+        if isinstance(answer, NotEvaluated):
+            raise answer from answer.args[0]
         return answer
 
     def answer(self, values):
@@ -237,6 +248,14 @@ class Worker:
 
 class Stopped(BaseException):
     """Said to a worker whose result is no longer wanted."""
+
+
+class NotEvaluated(Exception):
+    """What JAX cannot trace, or evaluate, with data like these."""
+
+    def __str__(self):
+        (error,) = self.args
+        return f"{type(error).__name__}: {error}"
 
 
 class PipelineOfData(Pipeline):

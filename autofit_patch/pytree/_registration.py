@@ -89,7 +89,7 @@ def register(
     return cls
 
 
-def register_below(base: type, **options):
+def register_below(base: type, register: Callable = register, **options):
     """
     Register the classes that are defined below a class from now on.
 
@@ -97,6 +97,8 @@ def register_below(base: type, **options):
     ----------
     base
         The class, which has no ``__init_subclass__`` of its own.
+    register
+        What registers a class.
     options
         Those of :func:`register`.
     """

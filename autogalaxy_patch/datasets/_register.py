@@ -5,7 +5,7 @@ import jax
 from autoarray.abstract_ndarray import _pytree_registered_classes
 
 from autofit_patch.libraries._internals import tell_the_libraries
-from autofit_patch.pytree._registration import subclasses_of
+from autofit_patch.pytree._registration import register_below, subclasses_of
 from autogalaxy_patch.datasets._framed import FramedImaging, frame_grids
 from autogalaxy_patch.datasets._structure import DatasetStructure, Kind, numbers_of
 from autogalaxy_patch.datasets._visibilities import (
@@ -43,19 +43,23 @@ KINDS = {
 def register_datasets():
     """Give JAX the data sets of images and of visibilities."""
     let_noise_be_traced()
-    for base, kind in KINDS.items():
+    for base in KINDS:
         for cls in subclasses_of(base):
-            if cls not in _pytree_registered_classes:
-                register_dataset(cls, kind)
+            register_dataset(cls)
+        register_below(base, register_dataset)
 
 
-def register_dataset(cls: type, kind: Kind):
+def register_dataset(cls: type):
     """
-    Make the data sets of a class pytrees.
+    Make the data sets of a class pytrees. Registering it again is harmless.
 
     Their leaves are the numbers that were observed, as the arrays in which the libraries
     have them; what the libraries derive from these is derived again, in the trace.
     """
+
+    if cls in _pytree_registered_classes:
+        return
+    kind = next(KINDS[base] for base in cls.__mro__ if base in KINDS)
 
     def flattened(dataset):
         refuse(dataset)

@@ -1,7 +1,7 @@
 """What a survey writes: a row and the posterior of each lens, when it ends."""
 
 import json
-import os
+import uuid
 from pathlib import Path
 
 import pandas
@@ -46,7 +46,13 @@ class Folder:
         file = self.path / "survey.json"
         if not file.exists():
             self._write(file, json.dumps(survey, indent=1).encode())
-        before = json.loads(file.read_text())
+        try:
+            before = json.loads(file.read_text())
+        except ValueError as error:
+            raise ValueError(
+                f"{file} cannot be read, so that it is not known what was fitted in its "
+                "folder: give the survey another one"
+            ) from error
         differing = [
             key for key in {**before, **survey} if before.get(key) != survey.get(key)
         ]
@@ -77,12 +83,20 @@ class Folder:
         rows = sorted((self.path / "rows").glob("*.parquet"))
         if not rows:
             raise FileNotFoundError(f"no lens of a survey has ended in {self.path}")
-        table = pandas.concat(map(pandas.read_parquet, rows), ignore_index=True)
+        table = pandas.concat(map(self._read, rows), ignore_index=True)
         return table.set_index("lens").sort_index()
 
     def draws(self, name: str) -> pandas.DataFrame:
         """The draws of a lens."""
         return pandas.read_parquet(self.path / "posteriors" / f"{name}.parquet")
+
+    def _read(self, file: Path) -> pandas.DataFrame:
+        try:
+            return pandas.read_parquet(file)
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"{file} is damaged: delete it, and the lens is fitted again"
+            ) from error
 
     def _row(self, name: str) -> Path:
         return self.path / "rows" / f"{name}.parquet"
@@ -90,7 +104,7 @@ class Folder:
     def _write(self, file: Path, content: bytes):
         file.parent.mkdir(parents=True, exist_ok=True)
         # Processes that write the same file do not write into each other's.
-        part = file.with_name(f".{file.name}.{os.getpid()}")
+        part = file.with_name(f".{uuid.uuid4().hex}")
         part.write_bytes(content)
         part.replace(file)
 

@@ -13,6 +13,7 @@ from autofit.mapper.identifier import Identifier
 
 from autofit_patch import posterior
 from autofit_patch.batch._map import whole_number
+from autofit_patch.posterior._many import NotEvaluated
 from autolens_patch.survey._files import Folder
 from autolens_patch.survey._flags import faults_of, flags_of
 from autolens_patch.survey._likelihood import likelihood
@@ -117,7 +118,7 @@ def fit(
     survey.folder.claim(
         {
             "model": str(Identifier([model])),
-            "constants": sorted(constants or {}),
+            "constants": sorted(survey.constants[names[0]]),
             "options": {name: repr(value) for name, value in options.items()},
             **survey.settings,
         }
@@ -174,6 +175,14 @@ def constants_from(model, names: list, constants: Mapping | None) -> dict:
     """The constants of each lens, by its name."""
     constants = dict(constants or {})
     parameters = [".".join(path) for path in model.unique_prior_paths]
+    # A shared parameter has more than one path.
+    for paths, _ in model.all_paths_prior_tuples:
+        known = [name for name in map(".".join, paths) if name in constants]
+        if len(known) > 1:
+            raise ValueError(f"{' and '.join(known)} are one parameter of the model")
+        for name in known:
+            (unique,) = {".".join(path) for path in paths} & set(parameters)
+            constants[unique] = constants.pop(name)
     if unknown := [name for name in constants if name not in parameters]:
         raise ValueError(
             f"{', '.join(unknown)} is no parameter of the model, which has "
@@ -235,7 +244,8 @@ class Survey:
         """Fit the lenses, and write each as it ends."""
         taken: list[str] = []
         begin = said = time.perf_counter()
-        failed = 0
+        failed = fitted = 0
+        waiting: list[tuple] = []
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=WARNINGS)
             work = self.pipelines.run(
@@ -246,7 +256,11 @@ class Survey:
             for count, (index, found) in enumerate(work, start=1):
                 row, draws = self._written(taken[index], found)
                 failed += row["state"] == "failed"
-                self.folder.write(taken[index], row, draws)
+                fitted += row["state"] == "fitted"
+                if isinstance(found, NotEvaluated) and not fitted:
+                    waiting.append((taken[index], row, found))
+                else:
+                    self.folder.write(taken[index], row, draws)
                 now = time.perf_counter()
                 if now - said > BETWEEN_LINES:
                     said = now
@@ -254,6 +268,12 @@ class Survey:
                         f"{total - len(datasets) + count} of {total} lenses, {failed} "
                         f"failed; {60.0 * count / (now - begin):.3g} a minute"
                     )
+
+        if waiting and not fitted:
+            # Not of the data, but of the likelihood.
+            raise waiting[0][2]
+        for name, row, _ in waiting:
+            self.folder.write(name, row, None)
 
     def _loaded(self, datasets: dict, taken: list) -> Iterator:
         """The data sets that can be fitted; of others it is written why not."""

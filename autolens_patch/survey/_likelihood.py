@@ -34,6 +34,12 @@ def likelihood(**options) -> Callable:
             "options of an analysis"
         )
 
+    if of_one := {"adapt_images", "positions_likelihood_list"} & options.keys():
+        raise ValueError(
+            f"{' and '.join(sorted(of_one))} belong to one data set, and would be used "
+            "for all of them"
+        )
+
     def log_likelihood(instance, dataset):
         if isinstance(dataset, al.Interferometer):
             analysis = al.AnalysisInterferometer
