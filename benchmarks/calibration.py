@@ -17,7 +17,6 @@ import autolens_patch  # noqa: F401
 
 import argparse
 import sys
-from functools import partial
 from pathlib import Path
 
 import autofit as af
@@ -30,8 +29,6 @@ from scipy.stats import chisquare
 from tqdm import tqdm
 
 from autofit_patch import batch, posterior
-from autofit_patch.posterior._evaluate import Evaluator
-from autofit_patch.posterior._sample import round_of_one
 
 #: Of the data, in arcsec and in units of the noise.
 PIXEL_SCALE, RADIUS, PSF_SIGMA, NOISE = 0.15, 2.4, 0.12, 1.0
@@ -90,80 +87,42 @@ class Imager:
         return image.array
 
 
-class Analysis(af.Analysis):
-    def __init__(self, image_from, data):
-        super().__init__(use_jax=True)
-        self.image_from, self.data = image_from, data
-
-    def log_likelihood_function(self, instance):
-        residuals = (self.data - self.image_from(instance)) / NOISE
-        return -0.5 * (residuals**2).sum()
-
-
-class EvaluatorOfData(Evaluator):
-    """An evaluator that shares what was compiled with those of other data."""
-
-    def __init__(self, compiled, structure, data):
-        self.structure, self.total = structure, 0
-        self._evaluate = lambda points: compiled(points, repeated(data, points))
-
-
-def repeated(data, points) -> np.ndarray:
-    """The same data for each point of a batch."""
-    return np.repeat(data[None], batch.size(points), axis=0)
-
-
-class PipelineOfData(posterior.Pipeline):
-    """The stages for one of many data sets."""
-
-    def __init__(self, model, evaluate, draw_round):
-        self.space = posterior.prior_space(model)
-        self._evaluate, self._draw_round = evaluate, draw_round
-
-
 def ranks_from(total: int, draws: int, seed: int) -> tuple:
     """
     The ranks of true values among draws, of shape (total, parameters), the number of
     draws that they are among, the names, and how many draws were divergent.
     """
-    model, image_from = model_from(), Imager()
-    space = posterior.prior_space(model)
+    image_from = Imager()
 
-    def log_density(z, data):
-        return space.log_posterior(Analysis(image_from, data))(z)
+    def log_likelihood(instance, data):
+        residuals = (data - image_from(instance)) / NOISE
+        return -0.5 * (residuals**2).sum()
 
-    compiled = batch.map(jax.value_and_grad(log_density), width=1, progress=False)
-
-    def round_of_data(data, *arguments):
-        return round_of_one(partial(log_density, data=data), space.structure, *arguments)
-
-    round_compiled = batch.map(round_of_data, width=1, progress=False)
-
+    pipelines = posterior.Pipelines(model_from(), log_likelihood)
+    space = pipelines.space
     truths = space.draw(total, seed)
     images = batch.map(lambda z: image_from(space.forward(z)), width=1, progress=False)
     images = images(truths)
     noise = np.random.default_rng(seed).normal(0.0, NOISE, images.shape)
     rows = np.stack(jax.tree.leaves(truths), axis=1)
 
-    ranks, divergent = [], 0
-    for index, data in enumerate(tqdm(images + noise)):
-        pipeline = PipelineOfData(
-            model,
-            EvaluatorOfData(compiled, space.structure, data),
-            lambda keys, *rest, data=data: round_compiled(
-                np.repeat(data[None], len(keys), axis=0), keys, *rest
-            ),
-        )
+    def fitted(pipeline, index):
         optima = pipeline.optimise(pipeline.starts(8, candidates=64, seed=index))
-        drawn = pipeline.sample(
+        return pipeline.sample(
             pipeline.maxima(optima)[0], effective=draws, rhat=1.05, chains=2, seed=index
         )
+
+    ranks = np.empty((total, len(space.names)), dtype=int)
+    divergent = 0
+    for index, drawn in tqdm(pipelines.run(fitted, list(images + noise)), total=total):
+        if isinstance(drawn, Exception):
+            raise drawn
         divergent += int(drawn.divergent.sum())
         values = np.stack(jax.tree.leaves(drawn.points), axis=1)
         # As many as there are independent ones.
         values = values[:: max(1, len(values) // draws)][:draws]
-        ranks.append((values < rows[index]).sum(axis=0))
-    return np.array(ranks), draws, space.names, divergent
+        ranks[index] = (values < rows[index]).sum(axis=0)
+    return ranks, draws, space.names, divergent
 
 
 def counts_from(ranks: np.ndarray, draws: int) -> np.ndarray:

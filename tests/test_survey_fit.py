@@ -1,4 +1,4 @@
-"""The script that simulates a survey and fits it runs, and its page says what it found."""
+"""The script that fits a simulated survey runs, and its page says what it found."""
 
 import os
 import subprocess

@@ -36,7 +36,7 @@ def fit(
     seed: int = 0,
     starts: int = 8,
     candidates: int = 128,
-    effective: float = 200.0,
+    effective: float = 500.0,
     rhat: float = 1.02,
     chains: int = 4,
     most: int = 2000,

@@ -77,7 +77,7 @@ parser.add_argument(
     "--effective",
     type=positive_integer,
     metavar="N",
-    help="how many effective draws are enough (default: 200; quick: 50)",
+    help="how many effective draws are enough (default: 500; quick: 50)",
 )
 parser.add_argument(
     "--output",
@@ -91,7 +91,7 @@ parser.add_argument(
 )
 options = parser.parse_args()
 lenses = options.lenses or (3 if options.quick else 200)
-effective = options.effective or (50 if options.quick else 200)
+effective = options.effective or (50 if options.quick else 500)
 stem = f"{'quick' if options.quick else 'survey'}_{lenses}_seed_{options.seed}"
 
 logging.basicConfig(format="%(message)s")
@@ -247,7 +247,11 @@ def figure_of_residuals(total: int = 24) -> Figure:
             ax = axes[first + position // columns, position % columns]
             ax.imshow(residuals_of(name), cmap="RdBu_r", vmin=-4.0, vmax=4.0)
             ax.set_title(f"{name}: {chi_squared[name] / pixels:.3f}", fontsize=8)
-    figure.suptitle("normalised residuals, -4 to 4, and chi squared a pixel", fontsize=10)
+    figure.suptitle(
+        "normalised residuals from -4 to 4: the lenses of the smallest chi squared a "
+        "pixel, then those of the largest",
+        fontsize=10,
+    )
     return figure
 
 
