@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from astropy.io.fits import Header
+from conftest import json_from_python
 from fit_cases import CASES, IMAGE, imaging, interferometer, tracer
 from jax.tree_util import keystr, tree_leaves_with_path
 
@@ -313,6 +314,35 @@ def test_subclasses_are_pytrees_too():
         rebuilt = jax.tree.map(lambda leaf: leaf, dataset)
         assert type(rebuilt) is type(dataset)
         assert type(rebuilt.grids.lp) is type(dataset.grids.lp)
+
+
+@pytest.mark.parametrize("name", ["image", "visibilities", "nufft"])
+def test_data_set_may_hold_whatever_jax_puts_into_a_tree(name):
+    dataset = datasets()[name]
+    for leaf in (None, object(), jax.ShapeDtypeStruct((2, 2), float)):
+        outline = jax.tree.map(lambda _, leaf=leaf: leaf, dataset)
+        assert jax.tree.structure(dataset).flatten_up_to(outline) == [leaf] * 3
+    shapes = jax.eval_shape(lambda dataset: dataset, dataset)
+    assert [leaf.shape for leaf in jax.tree.leaves(shapes)] == [
+        np.shape(leaf) for leaf in jax.tree.leaves(dataset)
+    ]
+
+
+def test_structures_of_another_process_have_the_same_hash():
+    structure = jax.tree.structure(image_with()).node_data()[1]
+    state = pickle.dumps(structure)
+    found = json_from_python(
+        f"""
+        import json, pickle
+        import autolens_patch, autolens
+        from test_datasets import image_with
+        import jax
+        other = pickle.loads({state!r})
+        here = jax.tree.structure(image_with()).node_data()[1]
+        print(json.dumps([here == other, hash(here) == hash(other)]))
+        """
+    )
+    assert found == [True, True]
 
 
 def test_nothing_keeps_a_data_set():

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from autofit_patch import posterior
+from autofit_patch import batch, posterior
 
 
 def model_from(**priors) -> af.Collection:
@@ -175,3 +175,50 @@ def test_bad_arguments_are_told():
     pipelines = posterior.Pipelines(model_from(), log_likelihood)
     with pytest.raises(ValueError, match="at_once is a whole number above 0"):
         pipelines.run(fitted, list(DATA), at_once=0)
+
+
+def test_whatever_ends_a_function_is_told(pipelines):
+    def leaves(pipeline, index):
+        raise SystemExit(3)
+
+    ((index, found),) = pipelines.run(leaves, [DATA[0]])
+    assert isinstance(found, SystemExit)
+
+
+def test_pipeline_of_one_is_of_no_use_after_its_function(pipelines):
+    ((_, pipeline),) = pipelines.run(lambda pipeline, index: pipeline, [DATA[0]])
+    with pytest.raises(RuntimeError, match="while its function runs"):
+        pipeline.evaluate(np.zeros((1, 2)))
+
+
+def test_log_posterior_is_that_of_the_data(pipelines):
+    def value(pipeline, index):
+        z = pipeline.space.draw(1, seed=index)
+        z = batch.take(z, 0)
+        instance = pipeline.space.forward(z)
+        expected = log_likelihood(instance, DATA[index]) + pipeline.space.log_prior(z)
+        return float(pipeline.log_posterior(z)), float(expected)
+
+    for _, (found, expected) in pipelines.run(value, list(DATA[:2])):
+        assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_what_there_is_to_warn_of_is_told_of_one(pipelines, recwarn):
+    def short(pipeline, index):
+        maximum = pipeline.laplace(pipeline.optimise(pipeline.starts(2)).best)
+        pipeline.sample(maximum, effective=1e6, most=25, chains=2)
+        return pipeline.told
+
+    ((_, told),) = pipelines.run(short, [DATA[0]])
+    assert "1000000 and 1.01 were asked for" in told[0]
+    assert not [each for each in recwarn if "asked for" in str(each.message)]
+
+
+def test_constants_that_violate_an_assertion_leave_no_start():
+    model = model_from()
+    model.add_assertion(model.x > model.y)
+    pipelines = posterior.Pipelines(
+        model, log_likelihood, given=lambda data: {"x": data[0], "y": data[1]}
+    )
+    ((_, found),) = pipelines.run(lambda p, i: p.starts(2), [np.array([0.0, 5.0])])
+    assert "violate an assertion of the model" in str(found)

@@ -16,7 +16,7 @@ import autolens_patch
 from autofit_patch import batch
 from autofit_patch.posterior._many import NotEvaluated
 from autolens_patch import survey
-from autolens_patch.survey._fit import constants_from
+from autolens_patch.survey._fit import constants_from, digest_of
 
 FRAME = {"shape_native": (24, 24), "pixel_scales": 0.2}
 
@@ -374,3 +374,105 @@ def test_frames_that_cannot_be_common_are_told(other, message):
 def test_likelihood_of_what_is_no_data_set_is_told():
     with pytest.raises(TypeError, match="an al.Imaging or an al.Interferometer"):
         survey.likelihood()(model_from().instance_from_prior_medians(), 1.0)
+
+
+def test_noise_of_an_image_in_a_common_frame_may_be_scaled():
+    some = [dataset_from(radius=1.5, centre=(0.2, 0.4)), dataset_from(radius=1.8)]
+    framed = survey.common_frame(some)[0]
+    instance = model_from().instance_from_vector(list(TRUTHS["a"]))
+
+    def expected(dataset):
+        analysis = al.AnalysisImaging(dataset=dataset, use_jax=False)
+        return analysis.log_likelihood_function(instance)
+
+    def scaled(dataset):
+        data, noise, psf = jax.tree.leaves(dataset)
+        structure = jax.tree.structure(dataset)
+        return jax.tree.unflatten(structure, [data, 1.1 * noise, psf])
+
+    value = jax.jit(survey.likelihood())(instance, scaled(framed))
+    np.testing.assert_allclose(value, expected(scaled(some[0])), rtol=1e-10)
+    for change in (framed.apply_over_sampling, framed.apply_noise_scaling):
+        with pytest.raises(ValueError, match="keeps its own mask in its noise map"):
+            change()
+
+
+def test_what_a_common_frame_would_lose_is_refused():
+    like = dataset_from(radius=1.5)
+    correlated = al.Imaging(
+        data=like.data,
+        noise_map=like.noise_map,
+        psf=psf(),
+        noise_covariance_matrix=np.eye(len(like.data)),
+    )
+
+    class Mine(al.Imaging):
+        pass
+
+    mine = Mine(data=like.data, noise_map=like.noise_map, psf=psf())
+    for other, message in ((correlated, "noise_covariance_matrix"), (mine, "is a Mine")):
+        with pytest.raises(ValueError, match=message):
+            survey.common_frame([like, other])
+
+
+def test_model_with_a_shared_parameter_is_another_survey(folder):
+    def shared(model):
+        centre = model.galaxies.source.light.centre
+        centre.centre_1 = centre.centre_0
+
+    def narrower(model):
+        model.galaxies.lens.mass.einstein_radius = af.UniformPrior(0.8, 1.4 - 1e-9)
+
+    known = {"galaxies.source.light.centre.centre_1": [TRUTHS["a"][2]]}
+    for change, constants in ((shared, None), (narrower, known)):
+        model = model_from()
+        change(model)
+        with pytest.raises(ValueError, match="another survey, whose"):
+            survey.fit(
+                model, {"a": datasets()["a"]}, folder, constants=constants, **OPTIONS
+            )
+
+
+def test_another_constant_of_a_lens_that_was_fitted_is_refused(folder):
+    constants = {"galaxies.source.light.centre.centre_1": [0.3]}
+    with pytest.raises(ValueError, match="a was fitted with .* = -0.04, and 0.3"):
+        survey.fit(
+            model_from(), {"a": datasets()["a"]}, folder, constants=constants, **OPTIONS
+        )
+
+
+def test_only_lenses_of_this_call_are_tried_again(folder, tmp_path):
+    again = tmp_path / "again"
+    shutil.copytree(folder, again)
+    fit(again, {"no data": 3.0, "a": datasets()["a"]}, retry=True)
+    table = survey.table(again)
+    assert list(table.index) == list(survey.table(folder).index)
+
+
+def test_redshift_that_would_be_traced_is_refused(tmp_path):
+    model = model_from()
+    model.galaxies.lens.redshift = af.UniformPrior(0.4, 1.6)
+    with pytest.raises(ValueError, match="galaxies.lens.redshift would be traced"):
+        survey.fit(model, {"a": 1.0}, tmp_path)
+
+
+def test_constants_that_violate_an_assertion_are_told(folder, tmp_path):
+    model = model_from()
+    centre = model.galaxies.source.light.centre
+    model.add_assertion(centre.centre_0 > centre.centre_1)
+    table = survey.fit(
+        model,
+        {"a": datasets()["a"], "b": datasets()["b"]},
+        tmp_path,
+        constants={"galaxies.source.light.centre.centre_1": [-0.04, 5.0]},
+        **OPTIONS,
+    )
+    assert table.loc["a"].state == "fitted"
+    assert table.loc["b"].state == "failed"
+    assert "violate an assertion" in table.loc["b"]["flags"]
+
+
+def test_options_are_compared_by_what_is_in_them():
+    settings = [al.Settings(use_border_relocator=on) for on in (True, True, False)]
+    first, again, other = map(digest_of, settings)
+    assert first == again != other

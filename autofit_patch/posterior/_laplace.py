@@ -85,7 +85,8 @@ class Laplace:
     def kind(self) -> str:
         """
         How it was found: ``"laplace"``, from the derivatives at the maximum, or
-        ``"variational"``, where ``is_maximum`` is False and blackjax is installed.
+        ``"variational"``, where ``is_maximum`` is False, blackjax is installed, and the
+        bound of that fit is the higher one.
         """
         return "laplace" if self.mean is None else "variational"
 

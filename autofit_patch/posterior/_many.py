@@ -89,6 +89,8 @@ class Pipelines:
             known = given(data) if given else {}
             return self.space.log_posterior(analysis, known)(z)
 
+        self._log_density = log_density
+
         def draw_round(data, *arguments):
             of_data = partial(log_density, data=data)
             return round_of_one(of_data, self.space.structure, *arguments)
@@ -142,7 +144,8 @@ class Pipelines:
         try:
             while True:
                 for index, each in islice(data, at_once - len(working)):
-                    pipeline = PipelineOfData(self.space)
+                    log_posterior = partial(self._log_density, data=each)
+                    pipeline = PipelineOfData(self.space, log_posterior)
                     working[index] = Worker(index, function, pipeline, each, said)
                 if not working:
                     return
@@ -205,6 +208,7 @@ class Worker:
         self.index, self.data, self.request = index, data, None
         self._data_kind = kind_of(data)
         self._answers = queue.SimpleQueue()
+        self._has_ended = False
         self._said = said
         pipeline.let_ask(self._ask)
         threading.Thread(
@@ -216,11 +220,18 @@ class Worker:
             result = function(pipeline, self.index)
         except Stopped:
             return
-        except Exception as error:
+        except BaseException as error:
+            # Whatever it is, it is waited for.
             result = error
+        self._has_ended = True
         self._said.put((self.index, None, result))
 
     def _ask(self, name: str, *arguments):
+        if self._has_ended:
+            raise RuntimeError(
+                "a pipeline of one of many data evaluates while its function runs, and "
+                "that has returned"
+            )
         self._said.put((self.index, (name, arguments), None))
         answer = self._answers.get()
         if isinstance(answer, Stopped):
@@ -260,16 +271,25 @@ class NotEvaluated(Exception):
 
 class PipelineOfData(Pipeline):
     """
-    The pipeline of one of many data, which asks for what it has others compute.
+    The pipeline of one of many data, which asks for what it has others compute, and does
+    not warn: what there is to warn of is in ``told``.
 
     Parameters
     ----------
     space
         The coordinates of the model.
+    log_posterior
+        The log density of a point.
     """
 
-    def __init__(self, space):
-        self.space = space
+    def __init__(self, space, log_posterior: Callable):
+        self.space, self.log_posterior = space, log_posterior
+        self.told: list[str] = []
+
+    @property
+    def _tell(self) -> Callable:
+        # Warnings are of a process, and these of one of many data.
+        return self.told.append
 
     def let_ask(self, ask: Callable):
         """Let a function answer what it asks for."""

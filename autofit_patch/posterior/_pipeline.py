@@ -1,7 +1,8 @@
 """From the prior to the posterior, in four stages that can be used alone."""
 
+import warnings
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 
 import autofit as af
 import jax
@@ -10,7 +11,7 @@ import numpy as np
 from autofit_patch import batch
 from autofit_patch.batch._map import whole_number
 from autofit_patch.posterior._evaluate import Evaluator, rows_from
-from autofit_patch.posterior._laplace import Laplace, laplace
+from autofit_patch.posterior._laplace import Laplace, is_possible, laplace
 from autofit_patch.posterior._optimise import Maximisations, Optima, matters, optimise
 from autofit_patch.posterior._sample import (
     Chains,
@@ -136,6 +137,12 @@ class Pipeline:
                 f"{possible.sum()} of {len(values)} candidates have a log density that "
                 f"is a finite number, with its gradient, and {total} starts were asked "
                 "for: give more candidates, or others (source)"
+            )
+        if not is_possible(values, 0.0).any():
+            raise ValueError(
+                f"all of {len(values)} candidates violate an assertion of the model, or "
+                "are outside of the disk that a class declares for two of its parameters "
+                "(with constants, where there are some)"
             )
         best = np.argsort(-values, kind="stable")[: (total + 1) // 2]
         others = np.setdiff1d(np.flatnonzero(possible), best)
@@ -334,7 +341,13 @@ class Pipeline:
             rhat,
             most,
             after_round or nothing,
+            self._tell,
         )
+
+    @property
+    def _tell(self) -> Callable:
+        """What is done with what there is to warn of, in ``sample``."""
+        return partial(warnings.warn, stacklevel=3)
 
     def _rows_to_begin_at(self, around: Laplace, chains: int, seed: int) -> np.ndarray:
         """Points drawn around the maximum, of those that are possible."""

@@ -1,6 +1,5 @@
 """Draws from a posterior, by Hamiltonian Monte Carlo on several chains."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -244,37 +243,35 @@ def sample(
     rhat: float,
     most: int,
     after_round: Callable,
+    tell: Callable,
 ) -> Draws:
-    """Go on with chains until they have drawn enough. (See ``Pipeline.sample``.)"""
+    """
+    Go on with chains until they have drawn enough. (See ``Pipeline.sample``.) What there
+    is to warn of is told.
+    """
     while True:
         if state.has_drawn:
             draws = draws_from(evaluate.structure, state)
-            if draws.effective.min() >= effective and draws.rhat.max() < rhat:
-                warn_of_divergent(draws)
-                return draws
-            if len(draws.values) >= most * draws.chains:
-                drawn = len(draws.values) // draws.chains
-                warnings.warn(
-                    f"after {drawn} draws a chain there are {draws.effective.min():.0f} "
-                    f"effective ones of the worst parameter, and R-hat is "
-                    f"{draws.rhat.max():.3f}: {effective:.0f} and {rhat} were asked for",
-                    stacklevel=3,
-                )
-                warn_of_divergent(draws)
+            drawn = len(draws.values) // draws.chains
+            enough = draws.effective.min() >= effective and draws.rhat.max() < rhat
+            if enough or drawn >= most:
+                if not enough:
+                    tell(
+                        f"after {drawn} draws a chain there are "
+                        f"{draws.effective.min():.0f} effective ones of the worst "
+                        f"parameter, and R-hat is {draws.rhat.max():.3f}: "
+                        f"{effective:.0f} and {rhat} were asked for"
+                    )
+                if too_many(draws.divergent):
+                    tell(
+                        f"{draws.divergent.sum()} of {len(draws.values)} draws are "
+                        "divergent, also with the shortest steps that were tried: parts "
+                        "of the posterior may be left out, near edges, kinks, "
+                        "assertions, or where a gradient is no number"
+                    )
                 return draws
         go_on(draw_round, state, seed)
         after_round(state)
-
-
-def warn_of_divergent(draws: Draws):
-    """Say if too many draws are divergent."""
-    if too_many(draws.divergent):
-        warnings.warn(
-            f"{draws.divergent.sum()} of {len(draws.values)} draws are divergent, also "
-            "with the shortest steps that were tried: parts of the posterior may be left "
-            "out, near edges, kinks, assertions, or where a gradient is no number",
-            stacklevel=4,
-        )
 
 
 def go_on(draw_round: Callable, state: Chains, seed: int):

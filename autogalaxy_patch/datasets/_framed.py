@@ -6,14 +6,24 @@ import autoarray as aa
 import jax.numpy as jnp
 import numpy as np
 
-#: The noise of what is in the frame, and outside of the mask: nothing weighs less.
-OUTSIDE = 1e30
+#: The noise of what is in the frame, and outside of the mask: to a double, it weighs
+#: nothing. (Its square is a number in single precision too.)
+OUTSIDE = 1e15
+
+#: Noise above this is that of what is outside; it may have been scaled.
+LEAST_OUTSIDE = 1e12
+
+
+FIRST = (
+    "an image in a common frame keeps its own mask in its noise map, which {} would "
+    "lose: apply it to the images, and then make the common frame"
+)
 
 
 class FramedImaging(aa.Imaging):
     """
     An image whose mask is larger than the pixels that count: those outside have a noise
-    of 1e30, and are evaluated as the libraries evaluate the surroundings of a mask, at
+    of 1e15, and are evaluated as the libraries evaluate the surroundings of a mask, at
     the centre of each pixel.
 
     It is a pytree as ``Imaging`` is. Its log likelihood is that of the image in its own
@@ -57,8 +67,16 @@ class FramedImaging(aa.Imaging):
     def noise_normalization_outside(self):
         """What the pixels that do not count add to the noise normalization."""
         noise = self.noise_map.array
-        count = (noise == OUTSIDE).sum()
-        return count * np.log(2.0 * np.pi * OUTSIDE**2)
+        xp = np if isinstance(noise, np.ndarray) else jnp
+        outside = noise > LEAST_OUTSIDE
+        of_each = xp.log(2.0 * np.pi * xp.where(outside, noise, 1.0) ** 2)
+        return xp.where(outside, of_each, 0.0).sum()
+
+    def apply_over_sampling(self, *args, **kwargs):
+        raise ValueError(FIRST.format("over-sampling"))
+
+    def apply_noise_scaling(self, *args, **kwargs):
+        raise ValueError(FIRST.format("scaling of the noise"))
 
 
 def frame_grids(dataset: FramedImaging):
@@ -67,7 +85,7 @@ def frame_grids(dataset: FramedImaging):
     plain = grids.lp
     if isinstance(plain, FramedGrid):
         plain = plain.plain
-    grids._lp = FramedGrid(plain, dataset.noise_map.array == OUTSIDE)
+    grids._lp = FramedGrid(plain, dataset.noise_map.array > LEAST_OUTSIDE)
     dataset.grids = grids
 
 

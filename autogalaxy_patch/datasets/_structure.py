@@ -70,7 +70,6 @@ class DatasetStructure:
             self.parts["transformer"] = key_of(dataset.transformer)
         self.keys = tuple(map(GetAttrKey, kind.leaves))
         self._key = type(dataset), tuple(sorted(self.parts.items()))
-        self._hash = hash(self._key)
         self.geometry = None
 
     def dataset_from(self, numbers):
@@ -104,7 +103,7 @@ class DatasetStructure:
         return isinstance(other, DatasetStructure) and self._key == other._key
 
     def __hash__(self):
-        return self._hash
+        return hash(self._key)
 
     def __repr__(self):
         mask = self._frame.mask if hasattr(self._frame, "data") else None

@@ -29,7 +29,8 @@ def transformer_at(like, uv_wavelengths):
     """
     transformer = copy.copy(like)
     transformer.uv_wavelengths = uv_wavelengths
-    if isinstance(like, aa.TransformerNUFFT) and np.ndim(uv_wavelengths) == 2:
+    is_known = isinstance(uv_wavelengths, (np.ndarray, jax.Array))
+    if isinstance(like, aa.TransformerNUFFT) and is_known and uv_wavelengths.ndim == 2:
         xp = np if isinstance(uv_wavelengths, np.ndarray) else jnp
         # Fourier modes are counted from a pixel, and the libraries' grids from the centre
         # of the frame (the docstring of TransformerNUFFT has the recipe).

@@ -47,8 +47,8 @@ class Folder:
         if not file.exists():
             self._write(file, json.dumps(survey, indent=1).encode())
         try:
-            before = json.loads(file.read_text())
-        except ValueError as error:
+            before = dict(json.loads(file.read_text()))
+        except (TypeError, ValueError) as error:
             raise ValueError(
                 f"{file} cannot be read, so that it is not known what was fitted in its "
                 "folder: give the survey another one"
@@ -77,6 +77,14 @@ class Folder:
             self._write(self.path / "posteriors" / f"{name}.parquet", draws.to_parquet())
         table = pandas.DataFrame([row])
         self._write(self._row(name), table.to_parquet())
+
+    def row(self, name: str) -> dict:
+        """The row of a lens that has ended."""
+        return self._read(self._row(name)).iloc[0].to_dict()
+
+    def has_fitted(self) -> bool:
+        """Whether a lens was fitted."""
+        return any((self.path / "posteriors").glob("*.parquet"))
 
     def table(self) -> pandas.DataFrame:
         """All rows, by the name of the lens."""

@@ -2,8 +2,8 @@
 
 import hashlib
 import logging
+import operator
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import jax
@@ -14,6 +14,7 @@ from autofit.mapper.identifier import Identifier
 from autofit_patch import posterior
 from autofit_patch.batch._map import whole_number
 from autofit_patch.posterior._many import NotEvaluated
+from autofit_patch.pytree._keys import key_from
 from autolens_patch.survey._files import Folder
 from autolens_patch.survey._flags import faults_of, flags_of
 from autolens_patch.survey._likelihood import likelihood
@@ -23,8 +24,9 @@ logger = logging.getLogger(__name__)
 #: Seconds between two lines on how far it is.
 BETWEEN_LINES = 30.0
 
-#: What a pipeline warns of, which is a flag of a lens here.
-WARNINGS = r"after \d+ draws a chain|\d+ of \d+ draws are divergent"
+
+#: Most file systems take names of 255 bytes.
+LONGEST_NAME = 200
 
 
 def fit(
@@ -105,11 +107,11 @@ def fit(
         Folder(folder),
         posterior.Pipelines(model, of_data(likelihood(**options)), known_of),
         {
-            "seed": seed,
+            "seed": operator.index(seed),
             "starts": whole_number("starts", starts),
             "candidates": whole_number("candidates", candidates),
-            "effective": effective,
-            "rhat": rhat,
+            "effective": float(effective),
+            "rhat": float(rhat),
             "chains": whole_number("chains", chains),
             "most": whole_number("most", most),
         },
@@ -117,17 +119,25 @@ def fit(
     )
     survey.folder.claim(
         {
-            "model": str(Identifier([model])),
+            **described(model, survey.pipelines.space.structure),
             "constants": sorted(survey.constants[names[0]]),
-            "options": {name: repr(value) for name, value in options.items()},
+            "options": {name: digest_of(value) for name, value in options.items()},
             **survey.settings,
         }
     )
     share = names[jax.process_index() :: jax.process_count()]
-    if retry and (survey.folder.path / "rows").exists():
-        before = survey.folder.table()
-        for name in before.index[before.state == "failed"]:
+    ended = [name for name in share if survey.folder.has_ended(name)]
+    for name in ended:
+        row = survey.folder.row(name)
+        if row["state"] == "failed" and retry:
             survey.folder.forget(name)
+        for parameter, value in survey.constants[name].items():
+            if row["state"] == "fitted" and row[parameter] != value:
+                raise ValueError(
+                    f"{name} was fitted with {parameter} = {row[parameter]:.6g}, and "
+                    f"{value:.6g} is given now: give this survey another folder, or "
+                    "delete the row"
+                )
     left = [name for name in share if not survey.folder.has_ended(name)]
     survey.run({name: named[name] for name in left}, at_once, len(share))
     return survey.folder.table()
@@ -165,6 +175,11 @@ def named_from(datasets) -> dict:
             raise ValueError(
                 f"the name of a lens is that of its files: {name!r} cannot be"
             )
+        if len(name) > LONGEST_NAME:
+            raise ValueError(
+                f"the name of a lens is that of its files, and has at most "
+                f"{LONGEST_NAME} characters, not {len(name)}"
+            )
     folded = [name.lower() for name in named]
     if len(set(folded)) < len(folded):
         raise ValueError("two lenses have names that differ in their capitals alone")
@@ -173,6 +188,14 @@ def named_from(datasets) -> dict:
 
 def constants_from(model, names: list, constants: Mapping | None) -> dict:
     """The constants of each lens, by its name."""
+    if redshifts := [
+        ".".join(path) for path in model.unique_prior_paths if path[-1] == "redshift"
+    ]:
+        raise ValueError(
+            f"{' and '.join(redshifts)} would be traced, and the libraries sort galaxies "
+            "by redshifts that they know: make it a number, and fit lenses of each "
+            "redshift in a folder of their own"
+        )
     constants = dict(constants or {})
     parameters = [".".join(path) for path in model.unique_prior_paths]
     # A shared parameter has more than one path.
@@ -214,6 +237,25 @@ def known_of(data) -> dict:
     return data[1]
 
 
+def described(model, structure) -> dict:
+    """What a model is, as text: its structure, and the numbers of its priors."""
+    priors = {
+        ".".join(path): [type(prior).__name__, *map(float, jax.tree.leaves(prior))]
+        for path, prior in model.path_priors_tuples
+    }
+    return {
+        "model": str(Identifier([model])),
+        "structure": str(structure).splitlines(),
+        "priors": priors,
+    }
+
+
+def digest_of(value) -> str:
+    """What an option is: one that has the same in it is the same."""
+    digest = hashlib.sha256(repr(key_from(value)).encode()).hexdigest()
+    return f"{type(value).__name__} {digest[:12]}"
+
+
 def seed_of(name: str, seed: int) -> int:
     """The seed of a lens, whichever others there are."""
     digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
@@ -244,33 +286,32 @@ class Survey:
         """Fit the lenses, and write each as it ends."""
         taken: list[str] = []
         begin = said = time.perf_counter()
-        failed = fitted = 0
+        failed = 0
+        # Whether the likelihood is in order, and it is the data that cannot be fitted.
+        is_in_order = self.folder.has_fitted()
         waiting: list[tuple] = []
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=WARNINGS)
-            work = self.pipelines.run(
-                lambda pipeline, index: self._fitted(pipeline, taken[index]),
-                self._loaded(datasets, taken),
-                at_once,
-            )
-            for count, (index, found) in enumerate(work, start=1):
-                row, draws = self._written(taken[index], found)
-                failed += row["state"] == "failed"
-                fitted += row["state"] == "fitted"
-                if isinstance(found, NotEvaluated) and not fitted:
-                    waiting.append((taken[index], row, found))
-                else:
-                    self.folder.write(taken[index], row, draws)
-                now = time.perf_counter()
-                if now - said > BETWEEN_LINES:
-                    said = now
-                    logger.info(
-                        f"{total - len(datasets) + count} of {total} lenses, {failed} "
-                        f"failed; {60.0 * count / (now - begin):.3g} a minute"
-                    )
+        work = self.pipelines.run(
+            lambda pipeline, index: self._fitted(pipeline, taken[index]),
+            self._loaded(datasets, taken),
+            at_once,
+        )
+        for count, (index, found) in enumerate(work, start=1):
+            row, draws = self._written(taken[index], found)
+            failed += row["state"] == "failed"
+            is_in_order |= row["state"] == "fitted"
+            if isinstance(found, NotEvaluated) and not is_in_order:
+                waiting.append((taken[index], row, found))
+            else:
+                self.folder.write(taken[index], row, draws)
+            now = time.perf_counter()
+            if now - said > BETWEEN_LINES:
+                said = now
+                logger.info(
+                    f"{total - len(datasets) + count} of {total} lenses, {failed} "
+                    f"failed; {60.0 * count / (now - begin):.3g} a minute"
+                )
 
-        if waiting and not fitted:
-            # Not of the data, but of the likelihood.
+        if waiting and not is_in_order:
             raise waiting[0][2]
         for name, row, _ in waiting:
             self.folder.write(name, row, None)
@@ -308,7 +349,7 @@ class Survey:
 
     def _written(self, name: str, found) -> tuple[dict, pandas.DataFrame | None]:
         """The row and the draws of a lens that has ended."""
-        if isinstance(found, Exception):
+        if isinstance(found, BaseException):
             return failed_row(name, reason_of(found)), None
         optima, maxima, draws = found
         instances = self.pipelines.space.forward(draws.points)

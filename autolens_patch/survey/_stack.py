@@ -121,6 +121,16 @@ def common_frame(datasets: Sequence) -> list:
                 f"data set {index} is a {type(dataset).__name__}: only images have masks "
                 "that can be made one"
             )
+        if type(dataset) not in (al.Imaging, FramedImaging):
+            raise ValueError(
+                f"data set {index} is a {type(dataset).__name__}, of which what it has "
+                "more than an al.Imaging would be lost in a common frame"
+            )
+        if dataset.noise_covariance_matrix is not None:
+            raise ValueError(
+                f"data set {index} has a noise_covariance_matrix, which common_frame "
+                "does not support"
+            )
         mask, first = dataset.mask, datasets[0].mask
         frame = mask.shape_native, mask.pixel_scales, mask.origin
         if frame != (first.shape_native, first.pixel_scales, first.origin):
