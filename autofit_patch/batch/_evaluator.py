@@ -26,6 +26,11 @@ WIDTHS = (1, 8, 64, 512)
 #: The share of the free memory that the members and their values may take.
 SHARE_OF_MEMORY = 0.25
 
+#: How many bytes of members a device holds at most. Places without a member are copied
+#: too, which is as dear as evaluating some, where members are large.
+BYTES_OF_MEMBERS = {"cpu": 2**21}
+BYTES_OF_MEMBERS_ELSEWHERE = 2**26
+
 #: A larger width takes over if it needs less than this of the time.
 FASTER = 0.9
 
@@ -267,7 +272,8 @@ class Evaluator:
         self._function = lambda rows: jaxpr_as_fun(jaxpr)(*rows)
         memory = SHARE_OF_MEMORY * free_memory_from(devices)
         needed = max(1, members.bytes + self.outputs.bytes)
-        self._capacity = int(np.clip(memory / needed, 1, WIDTHS[-1]))
+        most = BYTES_OF_MEMBERS.get(devices[0].platform, BYTES_OF_MEMBERS_ELSEWHERE)
+        self._capacity = int(np.clip(min(memory, most) / needed, 1, WIDTHS[-1]))
         if chunk is not None:
             self._capacity = -(-chunk // len(devices))
 
