@@ -130,7 +130,7 @@ def one_fit(index: int):
     import autolens as al
 
     from autofit_patch import posterior
-    from autolens_patch.survey._fit import seed_of
+    from autolens_patch.survey._given import seed_of
 
     without_cache()
     model, datasets, constants = lenses_from(index + 1)

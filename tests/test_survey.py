@@ -16,7 +16,7 @@ import autolens_patch
 from autofit_patch import batch
 from autofit_patch.posterior._many import NotEvaluated
 from autolens_patch import survey
-from autolens_patch.survey._fit import constants_from, digest_of
+from autolens_patch.survey._given import constants_from, digest_of
 
 FRAME = {"shape_native": (24, 24), "pixel_scales": 0.2}
 

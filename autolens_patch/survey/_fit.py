@@ -1,6 +1,5 @@
 """Fitting many lenses at once."""
 
-import hashlib
 import logging
 import operator
 import time
@@ -9,24 +8,25 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import jax
 import numpy as np
 import pandas
-from autofit.mapper.identifier import Identifier
 
 from autofit_patch import posterior
 from autofit_patch.batch._map import whole_number
 from autofit_patch.posterior._many import NotEvaluated
-from autofit_patch.pytree._keys import key_from
 from autolens_patch.survey._files import Folder
 from autolens_patch.survey._flags import faults_of, flags_of
+from autolens_patch.survey._given import (
+    constants_from,
+    described,
+    digest_of,
+    named_from,
+    seed_of,
+)
 from autolens_patch.survey._likelihood import likelihood
 
 logger = logging.getLogger(__name__)
 
 #: Seconds between two lines on how far it is.
 BETWEEN_LINES = 30.0
-
-
-#: Most file systems take names of 255 bytes.
-LONGEST_NAME = 200
 
 
 def fit(
@@ -156,78 +156,6 @@ def require():
         ) from error
 
 
-def named_from(datasets) -> dict:
-    """The data sets by name."""
-    if isinstance(datasets, Mapping):
-        named = dict(datasets)
-    elif isinstance(datasets, Sequence):
-        named = {f"{index:05}": each for index, each in enumerate(datasets)}
-    else:
-        raise TypeError(
-            "survey.fit expected data sets in a list, or in a dictionary by the names of "
-            f"the lenses, and was given a {type(datasets).__name__} (a stack of data "
-            "sets is taken apart by batch.unstack)"
-        )
-    if not named:
-        raise ValueError("survey.fit was given no data set")
-    for name in named:
-        if not isinstance(name, str) or not name or set(name) & set('/\\\0:*?"<>|'):
-            raise ValueError(
-                f"the name of a lens is that of its files: {name!r} cannot be"
-            )
-        if len(name) > LONGEST_NAME:
-            raise ValueError(
-                f"the name of a lens is that of its files, and has at most "
-                f"{LONGEST_NAME} characters, not {len(name)}"
-            )
-    folded = [name.lower() for name in named]
-    if len(set(folded)) < len(folded):
-        raise ValueError("two lenses have names that differ in their capitals alone")
-    return named
-
-
-def constants_from(model, names: list, constants: Mapping | None) -> dict:
-    """The constants of each lens, by its name."""
-    if redshifts := [
-        ".".join(path) for path in model.unique_prior_paths if path[-1] == "redshift"
-    ]:
-        raise ValueError(
-            f"{' and '.join(redshifts)} would be traced, and the libraries sort galaxies "
-            "by redshifts that they know: make it a number, and fit lenses of each "
-            "redshift in a folder of their own"
-        )
-    constants = dict(constants or {})
-    parameters = [".".join(path) for path in model.unique_prior_paths]
-    # A shared parameter has more than one path.
-    for paths, _ in model.all_paths_prior_tuples:
-        known = [name for name in map(".".join, paths) if name in constants]
-        if len(known) > 1:
-            raise ValueError(f"{' and '.join(known)} are one parameter of the model")
-        for name in known:
-            (unique,) = {".".join(path) for path in paths} & set(parameters)
-            constants[unique] = constants.pop(name)
-    if unknown := [name for name in constants if name not in parameters]:
-        raise ValueError(
-            f"{', '.join(unknown)} is no parameter of the model, which has "
-            f"{', '.join(parameters)}"
-        )
-    columns = {name: np.asarray(values, float) for name, values in constants.items()}
-    for name, values in columns.items():
-        if values.shape != (len(names),) or not np.isfinite(values).all():
-            raise ValueError(
-                f"the constant {name} has the shape {values.shape}: a finite number for "
-                f"each of {len(names)} lenses was expected"
-            )
-    if len(columns) == len(parameters):
-        raise ValueError(
-            "all parameters of the model are constants: nothing is to be fitted"
-        )
-    return {
-        lens: {name: values[index] for name, values in columns.items()}
-        for index, lens in enumerate(names)
-    }
-
-
 def of_data(log_likelihood: Callable) -> Callable:
     """The log likelihood of a data set that has constants beside it."""
     return lambda instance, data: log_likelihood(instance, data[0])
@@ -235,31 +163,6 @@ def of_data(log_likelihood: Callable) -> Callable:
 
 def known_of(data) -> dict:
     return data[1]
-
-
-def described(model, structure) -> dict:
-    """What a model is, as text: its structure, and the numbers of its priors."""
-    priors = {
-        ".".join(path): [type(prior).__name__, *map(float, jax.tree.leaves(prior))]
-        for path, prior in model.path_priors_tuples
-    }
-    return {
-        "model": str(Identifier([model])),
-        "structure": str(structure).splitlines(),
-        "priors": priors,
-    }
-
-
-def digest_of(value) -> str:
-    """What an option is: one that has the same in it is the same."""
-    digest = hashlib.sha256(repr(key_from(value)).encode()).hexdigest()
-    return f"{type(value).__name__} {digest[:12]}"
-
-
-def seed_of(name: str, seed: int) -> int:
-    """The seed of a lens, whichever others there are."""
-    digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
-    return int.from_bytes(digest[:4], "little") >> 1
 
 
 class Survey:
