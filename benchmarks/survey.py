@@ -13,7 +13,7 @@ missed.
 import argparse
 import os
 import random
-import resource
+import re
 import signal
 import subprocess
 import sys
@@ -238,7 +238,10 @@ def fit_small_lenses(total: int, folder: str) -> list[float]:
     model, datasets = small_lenses_from(total)
 
     def peak() -> float:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
+        # (What getrusage has is that of the process that started this one, if that is
+        # more.)
+        status = Path("/proc/self/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024.0
 
     with_data = peak()
     survey.fit(
