@@ -219,7 +219,9 @@ def test_what_was_edited_is_what_is_flattened():
 
 
 @pytest.mark.parametrize(
-    "copied", [copy.copy, copy.deepcopy, "pickle", "unstack"], ids=str
+    "copied",
+    [copy.copy, copy.deepcopy, "pickle", "unstack"],
+    ids=["copy", "deepcopy", "pickle", "unstack"],
 )
 def test_rebuilt_data_set_is_fitted_by_numpy_as_before(copied):
     dataset = image_with()
