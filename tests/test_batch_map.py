@@ -417,3 +417,12 @@ def test_batched_fft_does_not_hang_without_the_flag():
         XLA_FLAGS="--xla_cpu_multi_thread_eigen=true",
     )
     assert process.stdout.endswith("done\n"), process.stderr
+
+
+def test_large_members_leave_no_room_for_many_that_are_not_there():
+    members = np.arange(30_000.0).reshape(3, 10_000)
+    mapped = batch.map(lambda x: x.sum(), progress=False)
+    np.testing.assert_allclose(mapped(members), members.sum(axis=1))
+    (evaluator,) = mapped._evaluators.values()
+    # Two megabytes, on a CPU.
+    assert 1 <= evaluator._program.capacity <= 2**21 / members[0].nbytes
