@@ -122,6 +122,14 @@ def datasets() -> dict:
         "no data": 3.0,
     }
     # Loaded when its turn comes, and of another structure.
+    like = dataset_from(TRUTHS["a"], 0)
+    good["small noise"] = al.Imaging(
+        data=like.data,
+        noise_map=like.noise_map * 0.5,
+        psf=psf(),
+        over_sample_size_lp=2,
+        over_sample_size_pixelization=1,
+    )
     return {**good, **bad, "other mask": lambda: dataset_from(TRUTHS["a"], 0, 1.7)}
 
 
@@ -129,7 +137,7 @@ OPTIONS = {"starts": 4, "candidates": 24, "effective": 60, "rhat": 1.1, "chains"
 
 
 def fit(folder, datasets: dict, **options) -> pandas.DataFrame:
-    known = {**TRUTHS, "other mask": TRUTHS["a"]}
+    known = {**TRUTHS, "other mask": TRUTHS["a"], "small noise": TRUTHS["a"]}
     constants = {
         "galaxies.source.light.centre.centre_1": [
             known.get(name, (0.0, 0.0, 0.0))[2] for name in datasets
@@ -154,14 +162,29 @@ pytestmark = pytest.mark.slow
 def test_parameters_are_found(folder):
     table = survey.table(folder)
     fitted = table[table.state == "fitted"]
-    assert set(fitted.index) == {*TRUTHS, "other mask"}
-    for name, row in fitted.iterrows():
+    assert set(fitted.index) == {*TRUTHS, "other mask", "small noise"}
+    for name, row in fitted.drop("small noise").iterrows():
         vector = TRUTHS.get(name, TRUTHS["a"])
         for parameter, truth in zip(NAMES, vector, strict=False):
             width = 0.5 * (row[f"{parameter} upper"] - row[f"{parameter} lower"])
             assert abs(row[parameter] - truth) < 4.0 * width
         assert row["galaxies.source.light.centre.centre_1"] == vector[2]
         assert row.effective >= 60 and row.rhat < 1.1
+
+
+def test_chi_squared_is_that_of_the_fit_and_flagged(folder):
+    table = survey.table(folder)
+    row = table.loc["a"]
+    analysis = al.AnalysisImaging(dataset=datasets()["a"], use_jax=False)
+    best = survey.draws(folder, "a").nlargest(1, "log_posterior")
+    (instance,) = batch.unstack(batch.instances_from(model_from(), best))
+    fit = analysis.fit_from(instance)
+    expected = fit.chi_squared / len(fit.data)
+    assert row.chi_squared == pytest.approx(expected, rel=0.01)
+    assert row["flags"] == ""
+    row = table.loc["small noise"]
+    assert row.chi_squared == pytest.approx(4.0 * expected, rel=0.05)
+    assert f"chi squared {row.chi_squared:.2f} a datum" in row["flags"]
 
 
 def test_posterior_is_as_wide_as_that_by_finite_differences(folder):

@@ -132,6 +132,8 @@ def table(folder) -> pandas.DataFrame:
     median by its name, and the limits of its 68% interval by ``<name> lower`` and
     ``<name> upper``. ``state`` is ``"fitted"`` or ``"failed"``, and ``flags`` says why
     it failed, or what is to be known of a fit; it is empty if all is well.
+    ``chi_squared`` is that of the highest posterior for each datum (where a pixelization
+    is fitted, with its regularization).
 
     Raises
     ------

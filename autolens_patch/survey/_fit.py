@@ -11,9 +11,10 @@ import pandas
 
 from autofit_patch import posterior
 from autofit_patch.batch._map import whole_number
+from autofit_patch.posterior._evaluate import points_from
 from autofit_patch.posterior._many import NotEvaluated
 from autolens_patch.survey._files import Folder
-from autolens_patch.survey._flags import faults_of, flags_of
+from autolens_patch.survey._flags import faults_of, flags_of, noise_of
 from autolens_patch.survey._given import (
     constants_from,
     described,
@@ -184,6 +185,7 @@ class Survey:
     def __init__(self, folder: Folder, pipelines, settings: dict, constants: dict):
         self.folder, self.pipelines = folder, pipelines
         self.settings, self.constants = settings, constants
+        self.noise: dict[str, tuple] = {}
 
     def run(self, datasets: dict, at_once: int | None, total: int):
         """Fit the lenses, and write each as it ends."""
@@ -232,6 +234,7 @@ class Survey:
             if faults:
                 self.folder.write(name, failed_row(name, "; ".join(faults)), None)
                 continue
+            self.noise[name] = noise_of(loaded)
             taken.append(name)
             yield loaded, self.constants[name]
 
@@ -273,10 +276,17 @@ class Survey:
                 f"{parameter} lower": lower,
                 f"{parameter} upper": upper,
             }
-        flags = flags_of(draws, maxima, self.settings["effective"], self.settings["rhat"])
+        normalization, total = self.noise[name]
+        best = maxima[0]
+        point = points_from(self.pipelines.space.structure, best.row)
+        log_likelihood = best.value - float(self.pipelines.space.log_prior(point))
+        chi_squared = (-2.0 * log_likelihood - normalization) / total
+        wanted = self.settings["effective"], self.settings["rhat"]
+        flags = flags_of(draws, maxima, *wanted, chi_squared, total)
         row |= {
-            "log_posterior": maxima[0].value,
-            "log_evidence": maxima[0].log_evidence,
+            "log_posterior": best.value,
+            "log_evidence": best.log_evidence,
+            "chi_squared": chi_squared,
             "rhat": draws.rhat.max(),
             "effective": draws.effective.min(),
             "draws": len(draws.values),

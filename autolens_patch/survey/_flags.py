@@ -3,6 +3,12 @@
 import autolens as al
 import numpy as np
 
+from autogalaxy_patch.datasets import LEAST_OUTSIDE
+
+#: By how many of its standard deviations chi squared may exceed its mean: more, and the
+#: maximum is not that of the lens, or the model or the noise is wrong.
+CHI_SQUARED = 6.0
+
 #: By how much the sum of a PSF may differ from one.
 PSF_SUM = 1e-3
 
@@ -44,7 +50,19 @@ def faults_of(dataset) -> list[str]:
     return faults
 
 
-def flags_of(draws, maxima: list, effective: float, rhat: float) -> list[str]:
+def noise_of(dataset) -> tuple[float, int]:
+    """The noise normalization of a data set, and how many numbers were observed."""
+    noise = np.asarray(dataset.noise_map.array)
+    parts = np.concatenate(
+        [noise.real, noise.imag] if np.iscomplexobj(noise) else [noise]
+    )
+    parts = parts[parts < LEAST_OUTSIDE]
+    return float(np.log(2.0 * np.pi * parts**2).sum()), parts.size
+
+
+def flags_of(
+    draws, maxima: list, effective: float, rhat: float, chi_squared: float, total: int
+) -> list[str]:
     """
     What is to be known of a fit.
 
@@ -56,8 +74,12 @@ def flags_of(draws, maxima: list, effective: float, rhat: float) -> list[str]:
         What the posterior is like at its maxima, that of the draws first.
     effective, rhat
         What was asked for.
+    chi_squared, total
+        Chi squared for each of the numbers that were observed, and how many these are.
     """
     flags = []
+    if not chi_squared < 1.0 + CHI_SQUARED * np.sqrt(2.0 / total):
+        flags.append(f"chi squared {chi_squared:.2f} a datum")
     if not draws.effective.min() >= effective:
         flags.append(f"{draws.effective.min():.0f} effective draws")
     if not draws.rhat.max() < rhat:
