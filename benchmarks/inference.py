@@ -18,9 +18,7 @@ import autolens_patch  # noqa: F401
 
 import argparse
 import json
-import os
 import random
-import signal
 import subprocess
 import sys
 import tempfile
@@ -35,6 +33,7 @@ import jax
 import numpy as np
 from autofit.aggregator.aggregator import Aggregator
 from autonerves import conf
+from measuring import seconds_of_program
 
 from autofit_patch import posterior
 from jax_profiling.dataset import imaging_from
@@ -135,6 +134,7 @@ import json, sys, time
 import inference
 import autofit as af, autolens_patch
 from autonerves import conf
+from measuring import seconds_of_program
 options = inference.parser().parse_args({arguments!r})
 conf.instance.output_path = {folder!r}
 autolens_patch.evaluate_together()
@@ -232,6 +232,7 @@ RESUMED = """
 import sys
 import autofit_patch, jax.numpy as jnp, numpy as np, autofit as af
 from autonerves import conf
+from measuring import seconds_of_program
 from autofit_patch import posterior
 conf.instance.output_path = sys.argv[1]
 
@@ -249,19 +250,11 @@ def rows_of_resume(options):
     """Runs that are killed at a random moment, and go on."""
 
     def run(folder, until=None) -> float:
-        begin = time.perf_counter()
-        process = subprocess.Popen(
+        return seconds_of_program(
             [sys.executable, "-W", "ignore", "-c", RESUMED, folder],
-            env={**os.environ, "PYAUTO_SKIP_VISUALIZATION": "1"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            until,
+            PYAUTO_SKIP_VISUALIZATION="1",
         )
-        try:
-            process.wait(until)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-        return time.perf_counter() - begin
 
     def samples_in(folder) -> np.ndarray:
         try:

@@ -74,3 +74,33 @@ def in_process(file: str, code: str, cores: set[int] | None = None, launch: int 
     ).stdout
     lines = [line for line in output.splitlines() if line[:1] in "[{0123456789"]
     return json.loads(lines[-1])
+
+
+def seconds_of_program(
+    program: list, until: float | None = None, **environment: str
+) -> float:
+    """
+    How long a program ran, to its end or until it was killed.
+
+    Parameters
+    ----------
+    program
+        Its command line.
+    until
+        After how many seconds it is killed by SIGKILL; left out, it is not.
+    environment
+        Variables that it is given besides those of this process.
+    """
+    begin = time.perf_counter()
+    process = subprocess.Popen(
+        program,
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        process.wait(until)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    return time.perf_counter() - begin

@@ -14,7 +14,6 @@ import argparse
 import os
 import random
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -22,12 +21,9 @@ import time
 from functools import partial
 from pathlib import Path
 
-from measuring import in_process, medians_in_turn
+from measuring import in_process, medians_in_turn, seconds_of_program
 
 PARTS = ("batch", "fresh", "processes", "memory", "resume", "pulls")
-
-#: What the script fits with.
-SETTINGS = {"effective": 500, "rhat": 1.05, "chains": 2, "starts": 8, "candidates": 96}
 
 #: How many fits in fresh processes are measured, two at a time, for fifty.
 FRESH = 6
@@ -93,6 +89,7 @@ def fit_lenses(total: int, folder: str) -> dict:
 
     from autofit_patch.batch import _evaluator
     from autolens_patch import survey
+    from jax_profiling.survey.lenses import SETTINGS
 
     without_cache()
     model, datasets, constants = lenses_from(total)
@@ -132,6 +129,7 @@ def one_fit(index: int):
 
     from autofit_patch import posterior
     from autolens_patch.survey._given import seed_of
+    from jax_profiling.survey.lenses import SETTINGS
 
     without_cache()
     model, datasets, constants = lenses_from(index + 1)
@@ -145,9 +143,12 @@ def one_fit(index: int):
     model.galaxies.lens.mass.centre = model.galaxies.lens.bulge.centre
     pipeline = posterior.Pipeline(model, al.AnalysisImaging(dataset=load(), use_jax=True))
     seed = seed_of(name, 0)
-    starts = pipeline.starts(SETTINGS["starts"], candidates=96, seed=seed)
+    starts = pipeline.starts(
+        SETTINGS["starts"], candidates=SETTINGS["candidates"], seed=seed
+    )
     maxima = pipeline.maxima(pipeline.optimise(starts))
-    draws = pipeline.sample(maxima[0], seed=seed, effective=500, rhat=1.05, chains=2)
+    of_draws = {name: SETTINGS[name] for name in ("effective", "rhat", "chains")}
+    draws = pipeline.sample(maxima[0], seed=seed, **of_draws)
     return float(draws.effective.min())
 
 
@@ -283,19 +284,11 @@ def rows_of_resume():
     from autolens_patch import survey
 
     def run(folder: str, until: float | None = None) -> float:
-        begin = time.perf_counter()
-        process = subprocess.Popen(
+        return seconds_of_program(
             [sys.executable, __file__, "--child", f"fit_small_lenses(40, {folder!r})"],
-            env={**os.environ, "PYTHONWARNINGS": "ignore"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            until,
+            PYTHONWARNINGS="ignore",
         )
-        try:
-            process.wait(until)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-        return time.perf_counter() - begin
 
     def ended(folder: str) -> int:
         return len(list(Path(folder).rglob("rows/[0-9]*.parquet")))
@@ -349,14 +342,8 @@ def rows_of_pulls():
     )
     # What is flagged is so without the truth being known.
     table = table[table["flags"] == ""]
-    true = true.loc[table.index]
-    names = [name for name in true.columns if name not in lenses.CENTRE]
-    lower, upper = (
-        table[[f"{name} {side}" for name in names]].set_axis(names, axis=1)
-        for side in ("lower", "upper")
-    )
-    pulls = (table[names] - true[names]) / (0.5 * (upper - lower))
-    inside = 100.0 * ((true[names] > lower) & (true[names] < upper)).mean()
+    _, pulls, inside = lenses.compared_with_truth(table, true)
+    inside = 100.0 * inside.mean()
     widths = pulls.std()
     print(pandas.DataFrame({"width": widths, "coverage": inside}).round(3), flush=True)
     yield "width of the pulls, narrowest of 13", widths.min(), ">=", 0.9

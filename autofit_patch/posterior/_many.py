@@ -22,10 +22,10 @@ import numpy as np
 from autofit_patch import batch
 from autofit_patch.batch._leaves import is_key
 from autofit_patch.batch._map import whole_number
+from autofit_patch.batch._members import kind_from
 from autofit_patch.posterior._evaluate import Evaluator, members_at_once
-from autofit_patch.posterior._pipeline import Pipeline
+from autofit_patch.posterior._pipeline import Pipeline, space_to_infer
 from autofit_patch.posterior._sample import round_of_one
-from autofit_patch.posterior._space import prior_space
 
 #: How many of the data are in work at once, for each device.
 AT_ONCE = {"cpu": 16}
@@ -78,9 +78,7 @@ class Pipelines:
                 "Pipelines expected a function of an instance and of data, and was given "
                 f"{log_likelihood!r}"
             )
-        self.space = prior_space(model)
-        if not self.space.names:
-            raise ValueError("the model has no free parameter: there is nothing to infer")
+        self.space = space_to_infer(model)
 
         def log_density(z, data):
             analysis = SimpleNamespace(
@@ -91,7 +89,8 @@ class Pipelines:
 
         self._log_density = log_density
 
-        def draw_round(data, *arguments):
+        def draw_round(*arguments):
+            *arguments, data = arguments
             of_data = partial(log_density, data=data)
             return round_of_one(of_data, self.space.structure, *arguments)
 
@@ -176,7 +175,7 @@ class Pipelines:
             function = self._evaluate if name == "evaluate" else self._draw_round
             for some in at_most(ROWS_AT_ONCE, asking):
                 try:
-                    values = function(*joined(name, some))
+                    values = function(*joined(some))
                 except jax.errors.JaxRuntimeError:
                     # Of the device, and not of these data.
                     raise
@@ -308,8 +307,8 @@ class Asking(Evaluator):
 def kind_of(data) -> tuple:
     """The structure of data, and the shapes and dtypes of their leaves."""
     leaves, structure = jax.tree.flatten(data)
-    arrays = map(np.asarray, leaves)
-    return structure, tuple((array.shape, array.dtype.str) for array in arrays)
+    arrays = [leaf if is_key(leaf) else np.asarray(leaf) for leaf in leaves]
+    return structure, tuple(map(kind_from, arrays))
 
 
 def at_most(rows: int, workers: list) -> Iterator[list]:
@@ -323,15 +322,12 @@ def at_most(rows: int, workers: list) -> Iterator[list]:
     yield some
 
 
-def joined(name: str, workers: list) -> list:
-    """The arguments of workers as one batch, with the data beside them."""
+def joined(workers: list) -> list:
+    """The arguments of workers as one batch, and the data of each member."""
     arguments = jax.tree.map(
         lambda *leaves: (jnp if is_key(leaves[0]) else np).concatenate(leaves),
         *[worker.request[1] for worker in workers],
     )
-    counts = [worker.rows for worker in workers]
-    data = jax.tree.map(
-        lambda *leaves: np.repeat(np.stack(leaves), counts, axis=0),
-        *[worker.data for worker in workers],
-    )
-    return [*arguments, data] if name == "evaluate" else [data, *arguments]
+    data = batch.stack([worker.data for worker in workers])
+    members = np.repeat(np.arange(len(workers)), [worker.rows for worker in workers])
+    return [*arguments, batch.take(data, members)]

@@ -21,7 +21,7 @@ from autofit_patch.posterior._sample import (
     round_from,
     sample,
 )
-from autofit_patch.posterior._space import prior_space
+from autofit_patch.posterior._space import PriorSpace, prior_space
 from autofit_patch.posterior._variational import variational
 
 
@@ -65,9 +65,7 @@ class Pipeline:
     """
 
     def __init__(self, model, analysis):
-        self.space = prior_space(model)
-        if not self.space.names:
-            raise ValueError("the model has no free parameter: there is nothing to infer")
+        self.space = space_to_infer(model)
         if not getattr(analysis, "is_jax", True):
             raise ValueError(
                 f"{type(analysis).__name__} does not use JAX, which gives the gradients: "
@@ -357,6 +355,14 @@ class Pipeline:
         order = np.argsort(-values, kind="stable")
         apart = max(1, min(5, np.isfinite(values).sum() // chains))
         return rows[order[::apart][:chains]]
+
+
+def space_to_infer(model) -> PriorSpace:
+    """The coordinates of a model, which has to have some."""
+    space = prior_space(model)
+    if not space.names:
+        raise ValueError("the model has no free parameter: there is nothing to infer")
+    return space
 
 
 def nothing(state):

@@ -6,6 +6,8 @@ import autoarray as aa
 import jax.numpy as jnp
 import numpy as np
 
+from autogalaxy_patch.datasets._structure import numbers_of
+
 #: The noise of what is in the frame, and outside of the mask: to a double, it weighs
 #: nothing. (Its square is a number in single precision too.)
 OUTSIDE = 1e15
@@ -123,7 +125,3 @@ class FramedGrid(aa.Grid2D):
         # The libraries do this outside of the trace if they can.
         moved = self.plain.subtracted_and_rotated_from(offset=offset, angle=angle, xp=xp)
         return FramedGrid(moved, self.outside)
-
-
-def numbers_of(grid):
-    return getattr(grid, "array", grid)

@@ -11,8 +11,9 @@ import pandas
 
 from autofit_patch import posterior
 from autofit_patch.batch._map import whole_number
-from autofit_patch.posterior._evaluate import points_from
+from autofit_patch.posterior._evaluate import points_from, rows_from
 from autofit_patch.posterior._many import NotEvaluated
+from autofit_patch.posterior._sample import blackjax
 from autolens_patch.survey._files import Folder
 from autolens_patch.survey._flags import faults_of, flags_of, noise_of
 from autolens_patch.survey._given import (
@@ -128,7 +129,8 @@ def fit(
     )
     share = names[jax.process_index() :: jax.process_count()]
     ended = [name for name in share if survey.folder.has_ended(name)]
-    for name in ended:
+    # Rows are not looked at if nothing depends on them: there may be many.
+    for name in ended if retry or constants else ():
         row = survey.folder.row(name)
         if row["state"] == "failed" and retry:
             survey.folder.forget(name)
@@ -146,8 +148,6 @@ def fit(
 
 def require():
     """Say at once what is not installed."""
-    from autofit_patch.posterior._sample import blackjax
-
     blackjax()
     try:
         import pyarrow  # noqa: F401
@@ -292,17 +292,13 @@ class Survey:
             "draws": len(draws.values),
             "divergent": int(draws.divergent.sum()),
             "maxima": len(maxima),
-            "starts_at_the_maximum": sum(map(maxima[0].holds, rows_of(optima.points))),
+            "starts_at_the_maximum": sum(map(maxima[0].holds, rows_from(optima.points))),
             "gradients": optima.evaluations + draws.evaluations[1],
             "flags": "; ".join(flags),
         }
         chain = np.repeat(np.arange(draws.chains), len(draws.values) // draws.chains)
         table = {**columns, "chain": chain, "log_posterior": draws.values}
         return row, pandas.DataFrame(table)
-
-
-def rows_of(points) -> np.ndarray:
-    return np.stack(jax.tree.leaves(points), axis=1)
 
 
 def reason_of(error: Exception) -> str:

@@ -44,6 +44,8 @@ from jax_profiling.survey.lenses import (
     CENTRE,
     INSTRUMENT,
     MASK_RADIUS,
+    SETTINGS,
+    compared_with_truth,
     dataset_from,
     model_from,
     parameters_of,
@@ -91,7 +93,7 @@ parser.add_argument(
 )
 options = parser.parse_args()
 lenses = options.lenses or (3 if options.quick else 200)
-effective = options.effective or (50 if options.quick else 500)
+effective = options.effective or (50 if options.quick else SETTINGS["effective"])
 stem = f"{'quick' if options.quick else 'survey'}_{lenses}_seed_{options.seed}"
 
 logging.basicConfig(format="%(message)s")
@@ -124,11 +126,7 @@ table = survey.fit(
     folder,
     constants={name: true[name] for name in CENTRE},
     seed=options.seed,
-    effective=effective,
-    rhat=1.05,
-    chains=2,
-    starts=8,
-    candidates=96,
+    **{**SETTINGS, "effective": effective},
 )
 seconds = time.perf_counter() - begin
 if jax.process_index() > 0:
@@ -146,17 +144,8 @@ __Pulls__
 
 How far the median is from the truth, in units of half of the 68% interval.
 """
-width = 0.5 * pandas.DataFrame(
-    {name: fitted[f"{name} upper"] - fitted[f"{name} lower"] for name in parameters}
-)
+width, pulls, inside = compared_with_truth(fitted, true)
 truth = true.loc[fitted.index, parameters]
-pulls = (fitted[parameters] - truth) / width
-inside = pandas.DataFrame(
-    {
-        name: truth[name].between(fitted[f"{name} lower"], fitted[f"{name} upper"])
-        for name in parameters
-    }
-)
 statistics = pandas.DataFrame(
     {
         "mean error": (fitted[parameters] - truth).abs().mean(),

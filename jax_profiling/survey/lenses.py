@@ -9,6 +9,7 @@ import autofit as af
 import autolens as al
 import jax
 import numpy as np
+import pandas
 
 from autofit_patch import posterior
 from jax_profiling.instruments import INSTRUMENTS, Instrument
@@ -24,6 +25,9 @@ MASK_RADIUS = 2.2
 PIXELS = 52
 
 OVER_SAMPLE_SIZE = 2
+
+#: How the lenses are fitted.
+SETTINGS = {"effective": 500, "rhat": 1.05, "chains": 2, "starts": 8, "candidates": 96}
 
 #: What a catalogue knows of each lens: where it is, from the light of its galaxy.
 CENTRE = tuple(f"galaxies.lens.bulge.centre.centre_{axis}" for axis in (0, 1))
@@ -157,3 +161,30 @@ def parameters_of(lens: af.ModelInstance) -> dict[str, float]:
     names = [".".join(path) for path in model.unique_prior_paths]
     values = dict(zip(names, map(float, jax.tree.leaves(lens)), strict=True))
     return {".".join(path): values[".".join(path)] for path in linear.unique_prior_paths}
+
+
+def compared_with_truth(table: pandas.DataFrame, true: pandas.DataFrame) -> tuple:
+    """
+    What was found of lenses, against the truth.
+
+    Parameters
+    ----------
+    table
+        The rows of lenses that were fitted (`survey.table`).
+    true
+        The true parameters of at least these, a column for each.
+
+    Returns
+    -------
+    Three tables, with a column for each parameter that was fitted: half of the widths of
+    the 68% intervals, the pulls (how far the medians are from the truth, in units of
+    these), and whether the intervals hold the truth.
+    """
+    names = [name for name in true.columns if name not in CENTRE]
+    truth = true.loc[table.index, names]
+    lower, upper = (
+        table[[f"{name} {side}" for name in names]].set_axis(names, axis=1)
+        for side in ("lower", "upper")
+    )
+    width = 0.5 * (upper - lower)
+    return width, (table[names] - truth) / width, (truth >= lower) & (truth <= upper)
