@@ -250,7 +250,8 @@ figure = corner.corner(
     label_kwargs={"fontsize": 10},
     labelpad=0.25,
 )
-figure.savefig(options.output / f"{stem}_corner.png", dpi=60)
+# The labels are outside of where `corner` ends the figure.
+figure.savefig(options.output / f"{stem}_corner.png", dpi=60, bbox_inches="tight")
 print(
     f"Written: {options.output / stem}_fit.png and _corner.png; {search.paths.image_path}"
 )
