@@ -3,6 +3,7 @@ Many lenses at once: compilations, time, memory, processes, and what interrupts 
 
     python benchmarks/survey.py                        # all of it, some 50 minutes
     python benchmarks/survey.py --parts batch memory   # some of it
+    python benchmarks/survey.py --parts pulls --lenses 1000
 
 The lenses are those of ``jax_profiling/survey/fit.py`` (Euclid's pixels, 1,528 of them in
 the mask, 13 free parameters), fitted with its settings; where memory and interruptions
@@ -316,8 +317,8 @@ def rows_of_resume():
     yield "identical of 10 surveys killed and resumed", identical, ">=", 10
 
 
-def rows_of_pulls():
-    """Compilations for 200 lenses, and whether posteriors are as wide as the errors."""
+def rows_of_pulls(total: int = 200, folder: Path | None = None):
+    """Compilations of a survey, and whether posteriors are as wide as the errors."""
     import autolens_patch  # noqa: F401, I001
 
     import pandas
@@ -325,8 +326,8 @@ def rows_of_pulls():
     from autolens_patch import survey
     from jax_profiling.survey import lenses
 
-    total = 200
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = str(folder or temporary)
         found = in_process(__file__, f"fit_lenses({total}, {folder!r})")
         table = survey.table(folder)
     failed, flagged = (table.state == "failed").sum(), (table["flags"] != "").sum()
@@ -345,7 +346,8 @@ def rows_of_pulls():
     _, pulls, inside = lenses.compared_with_truth(table, true)
     inside = 100.0 * inside.mean()
     widths = pulls.std()
-    print(pandas.DataFrame({"width": widths, "coverage": inside}).round(3), flush=True)
+    of_each = {"width": widths, "mean": pulls.mean(), "coverage": inside}
+    print(pandas.DataFrame(of_each).round(3).to_string(), flush=True)
     yield "width of the pulls, narrowest of 13", widths.min(), ">=", 0.9
     yield "widest", widths.max(), "<=", 1.1
     yield (
@@ -364,6 +366,19 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS)
+    parser.add_argument(
+        "--lenses",
+        type=int,
+        default=200,
+        metavar="N",
+        help="how many lenses the pulls are of (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        help="where these are written, so that what was interrupted goes on (default: a "
+        "temporary one)",
+    )
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
@@ -373,7 +388,8 @@ def main():
         return
     missed = 0
     for part in options.parts:
-        for name, value, sign, bar in globals()[f"rows_of_{part}"]():
+        asked = (options.lenses, options.folder) if part == "pulls" else ()
+        for name, value, sign, bar in globals()[f"rows_of_{part}"](*asked):
             missed += not (value <= bar if sign == "<=" else value >= bar)
             print(f"{name:52} {value:>9.4g} {sign} {bar:.3g}", flush=True)
     sys.exit(1 if missed else 0)

@@ -8,6 +8,7 @@ end the likelihood is evaluated for many instances in every way there is.
 """
 
 import argparse
+import gc
 from collections.abc import Callable
 
 import autofit as af
@@ -85,6 +86,10 @@ class LikelihoodProfiler:
         # The libraries keep compiled functions on disk between runs. A compile time that
         # is reported must not be read from there.
         jax.config.update("jax_enable_compilation_cache", False)
+        # What is there by now is no garbage of what is measured: it need not be looked
+        # through whenever that is collected.
+        gc.collect()
+        gc.freeze()
         if options.explain:
             jax.config.update("jax_log_compiles", True)
             jax.config.update("jax_explain_cache_misses", True)

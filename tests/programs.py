@@ -3,7 +3,8 @@ Programs of the tests, each in an interpreter of its own.
 
 An interpreter takes most of its time to import the packages that the libraries need. A
 server imports these once, and each program starts in a copy of it. What a program could
-import in another order is not among them: JAX, the libraries and the patch.
+import in another order is not among them: JAX, the libraries and the patch. (jaxlib is:
+it is compiled, keeps no settings, and starts no thread before JAX makes a backend.)
 """
 
 import multiprocessing
@@ -20,6 +21,11 @@ IMPORTED = (
     *("asyncio", "dill", "matplotlib.pyplot", "numpy", "PIL.Image", "psutil", "yaml"),
     *("scipy.fft", "scipy.integrate", "scipy.interpolate", "scipy.linalg"),
     *("scipy.ndimage", "scipy.optimize", "scipy.spatial", "scipy.special"),
+    *("etils.epath", "ml_dtypes", "opt_einsum", "pygments", "unittest.mock", "wrapt"),
+    *("jaxlib.xla_client", "jaxlib.lapack", "jaxlib.cpu_sparse", "jaxlib.gpu_solver"),
+    *("jaxlib.gpu_rnn", "jaxlib.gpu_triton", "jaxlib.mlir.passmanager"),
+    *("jaxlib.mosaic.python.mosaic_gpu", "jaxlib.mosaic.python.tpu"),
+    *(f"jaxlib.mlir.dialects.{name}" for name in ("chlo", "mpmd", "sdy", "stablehlo")),
 )
 
 context = multiprocessing.get_context("forkserver")
@@ -51,6 +57,18 @@ def run_python(code: str, **environment) -> subprocess.CompletedProcess:
             process.join()
         said = [output.read_text() for output in outputs]
     return subprocess.CompletedProcess(code, process.exitcode, *said)
+
+
+def run_script(script: Path, *arguments, **environment) -> subprocess.CompletedProcess:
+    """Run a script like ``python script arguments``, see :func:`run_python`."""
+    argv = [str(script), *map(str, arguments)]
+    code = f"""
+        import runpy, sys
+        sys.argv = {argv!r}
+        sys.path[0] = {str(script.parent)!r}
+        runpy.run_path(sys.argv[0], run_name="__main__")
+        """
+    return run_python(code, **environment)
 
 
 def _run(code: str, environment: dict, outputs: list[Path]) -> None:

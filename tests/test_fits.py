@@ -40,7 +40,8 @@ FIGURES = {
         "log_det_regularization_matrix_term",
     ),
     al.FitPointDataset: ("figure_of_merit", "log_likelihood"),
-    AbstractFitPoint: (*LIKELIHOOD, "model_data", "magnifications_at_positions"),
+    # Each of these solves for the images again. The likelihood is made of the others.
+    AbstractFitPoint: ("log_likelihood", "model_data", "magnifications_at_positions"),
     # The other fits of positions do not pair them, and so have no residuals.
     (
         al.FitPositionsSource,
@@ -256,6 +257,33 @@ def test_limits_of_the_libraries_are_still_there():
     )
     for name, (_, expected) in LIMITS.items():
         assert expected in errors[name], name
+
+
+@pytest.mark.parametrize(
+    "names, is_right",
+    [(("lens", "source"), True), (("source", "lens"), False)],
+    ids=["by redshift", "source first"],
+)
+def test_galaxies_stay_in_the_order_of_the_model_if_a_redshift_is_free(names, is_right):
+    """``docs/instances.md`` says so."""
+    galaxies = {
+        "lens": af.Model(al.Galaxy, redshift=0.5, mass=al.mp.IsothermalSph()),
+        "source": af.Model(
+            al.Galaxy, redshift=af.UniformPrior(0.6, 2.0), light=al.lp.SersicSph()
+        ),
+    }
+    model = af.Collection(
+        galaxies=af.Collection({name: galaxies[name] for name in names})
+    )
+    grid = al.Grid2D.uniform(shape_native=(5, 5), pixel_scales=0.5)
+
+    def image(instance, xp=jax.numpy):
+        tracer = al.Tracer(galaxies=list(instance.galaxies))
+        return tracer.image_2d_from(grid=grid, xp=xp).array
+
+    instance = model.instance_from_vector([1.0])
+    found, expected = jax.jit(image)(instance), image(instance, np)
+    assert np.allclose(found, expected, rtol=RTOL) == is_right
 
 
 def test_linear_light_is_solved_for_as_by_the_libraries_under_jax():

@@ -1,13 +1,11 @@
 """The script that fits the profiled lens finds what was simulated."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from programs import run_script
 
 from jax_profiling.model import mge_model_from, true_vector_from
 
@@ -23,20 +21,13 @@ ROW = re.compile(r"^(galaxies\.\S+)((?: +-?[\d.]+){7})$", re.MULTILINE)
 def run(tmp_path_factory):
     """What a quick run printed, and where it wrote."""
     folder = tmp_path_factory.mktemp("inference")
-    process = subprocess.run(
-        [sys.executable, SCRIPT, "--quick", "--output", folder],
-        # The libraries' own plots and latent variables take longer than the fit, and what
-        # is evaluated five thousand times is to be fast.
-        env={
-            **os.environ,
-            "PYTHONWARNINGS": "ignore",
-            "XLA_FLAGS": "",
-            "PYAUTO_SKIP_VISUALIZATION": "1",
-            "PYAUTO_SKIP_LATENTS": "1",
-        },
-        capture_output=True,
-        text=True,
-        timeout=500,
+    # The libraries' own plots and latent variables take longer than the fit, and what is
+    # evaluated three thousand times is to be fast.
+    process = run_script(
+        *(SCRIPT, "--quick", "--output", folder),
+        XLA_FLAGS="",
+        PYAUTO_SKIP_VISUALIZATION="1",
+        PYAUTO_SKIP_LATENTS="1",
     )
     assert process.returncode == 0, process.stdout + process.stderr
     return process.stdout, folder

@@ -7,7 +7,7 @@ def test_program_begins_without_jax_and_the_libraries():
     found = json_from_python(
         """
         import json, sys
-        names = ("jax", "jaxlib", "autofit", "autoarray", "autogalaxy", "autolens")
+        names = ("jax", "autofit", "autoarray", "autogalaxy", "autolens")
         others = [name for name in sys.modules if name.endswith("_patch")]
         print(json.dumps([__name__, sys.argv, *others, *(sys.modules.keys() & names)]))
         """

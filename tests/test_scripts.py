@@ -1,32 +1,20 @@
 """The profiling script runs, in its small size, and says what it was asked to."""
 
 import json
-import os
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from programs import run_script
 
-from jax_profiling.run_all import SCRIPTS
+from jax_profiling import run_all
 
 PROFILING = Path(__file__).parents[1] / "jax_profiling"
 MGE = PROFILING / "imaging" / "mge.py"
 SCAN = PROFILING / "imaging" / "scan.py"
 SIMULATOR = PROFILING / "simulators" / "imaging.py"
-
-
-def run_script(script: Path, *arguments: str, cwd=None) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, script, *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONWARNINGS": "ignore"},
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
 
 
 RADIUS = "galaxies.lens.mass.einstein_radius"
@@ -62,20 +50,16 @@ def stopped(capsys, monkeypatch):
     ],
 )
 def test_quick_run_measures_every_step_and_equals_numpy(
-    script, parameters, name, steps, beside, tmp_path
+    script, parameters, name, steps, beside, tmp_path, capfd
 ):
     # One test a script, since running it is what takes long, and the ways to call a step
     # are compared by some of them, since compiling is. The first has all of them.
-    process = subprocess.run(
-        [sys.executable, "-m", "jax_profiling.run_all", "--quick", "--output", tmp_path]
-        + ["--scripts", script, "--beside", *beside.split()],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONWARNINGS": "ignore"},
-        capture_output=True,
-        text=True,
-        timeout=500,
+    code = run_all.main(
+        ["--quick", "--output", str(tmp_path), "--scripts", script]
+        + ["--beside", *beside.split()]
     )
-    assert process.returncode == 0, process.stderr
+    said = capfd.readouterr()
+    assert code == 0, said.err
     (path,) = tmp_path.glob(f"{script.removesuffix('.py')}_quick_*.json")
     results = json.loads(path.read_text())
 
@@ -83,7 +67,7 @@ def test_quick_run_measures_every_step_and_equals_numpy(
     assert figure.read_bytes().startswith(b"\x89PNG")
     ways = ("pytree", *beside.split())
     for text in (f"Wrote {figure}", "full likelihood", *ways):
-        assert text in process.stdout
+        assert text in said.out
     assert {"jax", "jaxlib", "autolens"} <= results["environment"]["versions"].keys()
 
     assert len(results["steps"]) == steps
@@ -137,24 +121,17 @@ def test_change_against_an_earlier_run_is_printed(tmp_path, capsys):
     assert "  1.000 [" in together
 
 
-def test_run_all_names_the_scripts_that_failed(tmp_path):
+def test_run_all_names_the_scripts_that_failed(tmp_path, capfd):
     output = tmp_path / "results"
     output.mkdir()
     (output / "imaging").write_text("this is no folder")
-    process = subprocess.run(
-        [sys.executable, "-m", "jax_profiling.run_all", "--output", output]
-        + ["--scripts", "imaging/mge.py"],
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
-    assert process.returncode == 1
-    assert "These ended with an error: imaging/mge.py" in process.stderr
+    assert run_all.main(["--output", str(output), "--scripts", "imaging/mge.py"]) == 1
+    assert "These ended with an error: imaging/mge.py" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
     "script",
-    [*(PROFILING / script for script in SCRIPTS), SCAN, SIMULATOR],
+    [*(PROFILING / script for script in run_all.SCRIPTS), SCAN, SIMULATOR],
     ids=lambda script: f"{script.parent.name}-{script.stem}",
 )
 def test_help_has_examples(stopped, script):
@@ -265,7 +242,7 @@ def test_scan_writes_the_likelihoods_of_numpy(tmp_path):
     from jax_profiling.model import mge_model_from, true_vector_from
 
     ranges = [*scan_of(RADIUS, 1.5, 1.7, steps=3), *scan_of(SHEAR, 0.0, 0.1, steps=2)]
-    process = run_script(SCAN, "--quick", "--output", str(tmp_path), *ranges)
+    process = run_script(SCAN, "--quick", "--output", tmp_path, *ranges)
     assert process.returncode == 0, process.stderr
     assert "6 members in" in process.stdout
     (figure,) = tmp_path.glob("*.png")

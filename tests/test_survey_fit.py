@@ -1,13 +1,11 @@
 """The script that fits a simulated survey runs, and its page says what it found."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas
 import pytest
+from programs import run_script
 
 from autolens_patch import survey
 from jax_profiling.survey.lenses import CENTRE, parameters_of, truths_from
@@ -21,14 +19,8 @@ SCRIPT = Path(__file__).parents[1] / "jax_profiling" / "survey" / "fit.py"
 def folder(tmp_path_factory):
     """Where a quick run wrote."""
     folder = tmp_path_factory.mktemp("survey")
-    process = subprocess.run(
-        [sys.executable, SCRIPT, "--quick", "--output", folder],
-        # What is evaluated ten thousand times is to be fast.
-        env={**os.environ, "PYTHONWARNINGS": "ignore", "XLA_FLAGS": ""},
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
+    # What is evaluated ten thousand times is to be fast.
+    process = run_script(SCRIPT, "--quick", "--output", folder, XLA_FLAGS="")
     assert process.returncode == 0, process.stdout + process.stderr
     return folder
 

@@ -120,6 +120,7 @@ def posterior_search() -> posterior.Search:
         starts=options.starts,
         effective=options.effective,
         rhat=1.01 if options.effective >= 1000 else 1.05,
+        chains=2 if options.quick else 4,
         seed=options.seed,
     )
 
