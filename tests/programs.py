@@ -51,7 +51,7 @@ def run_python(code: str, **environment) -> subprocess.CompletedProcess:
             target=_run, args=(textwrap.dedent(code), environment, outputs)
         )
         process.start()
-        process.join(300)
+        process.join(500)
         if process.exitcode is None:
             process.kill()
             process.join()

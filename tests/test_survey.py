@@ -472,11 +472,74 @@ def test_only_lenses_of_this_call_are_tried_again(folder, tmp_path):
     assert list(table.index) == list(survey.table(folder).index)
 
 
-def test_redshift_that_would_be_traced_is_refused(tmp_path):
-    model = model_from()
-    model.galaxies.lens.redshift = af.UniformPrior(0.4, 1.6)
-    with pytest.raises(ValueError, match="galaxies.lens.redshift would be traced"):
-        survey.fit(model, {"a": 1.0}, tmp_path)
+BETWEEN = "galaxies.between.redshift"
+
+
+def model_of_three_planes(*names) -> af.Collection:
+    """A galaxy with mass and light, whose redshift is free, between two others."""
+    galaxies = dict(model_from().galaxies.items())
+    galaxies["source"].redshift = 2.0
+    galaxies["between"] = af.Model(
+        al.Galaxy,
+        redshift=af.UniformPrior(0.0, 3.0),
+        mass=al.mp.IsothermalSph(centre=(0.1, 0.3), einstein_radius=0.4),
+        light=al.lp.ExponentialSph(effective_radius=0.2),
+    )
+    names = names or ("lens", "between", "source")
+    return af.Collection(galaxies=af.Collection({name: galaxies[name] for name in names}))
+
+
+def test_redshift_of_each_lens_is_a_constant():
+    model = model_of_three_planes()
+    redshifts = [0.8, 1.7]
+    constants_from(model, ["a", "b"], {BETWEEN: redshifts})
+    some = [dataset_from(seed=seed) for seed in (1, 2)]
+    assert ".".join(model.unique_prior_paths[-1]) == BETWEEN
+    vectors = [[1.1, 0.05, -0.04, redshift] for redshift in redshifts]
+    found = batch.map(survey.likelihood(), progress=False)(
+        batch.instances_from(model, vectors), survey.stack(some)
+    )
+    expected = [
+        al.AnalysisImaging(dataset=dataset, use_jax=False).log_likelihood_function(
+            model.instance_from_vector(vector)
+        )
+        for dataset, vector in zip(some, vectors, strict=True)
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
+    other = al.AnalysisImaging(dataset=some[0], use_jax=False).log_likelihood_function(
+        model.instance_from_vector(vectors[1])
+    )
+    assert abs(other - expected[0]) > 1.0
+
+
+@pytest.mark.parametrize(
+    "names, known, message",
+    [
+        ([], None, f"{BETWEEN} would be traced"),
+        ([], [0.8, 2.5], f"source.redshift is not above {BETWEEN} for b: .* sort"),
+        ([], [0.5, 0.8], f"{BETWEEN} is not above galaxies.lens.redshift for a: "),
+        (["between", "lens", "source"], [0.8, 0.9], "lens.redshift is not above .* a, b"),
+    ],
+    ids=["free", "behind the source", "that of the lens", "listed first"],
+)
+def test_redshifts_that_could_not_be_sorted_are_told(names, known, message):
+    constants = None if known is None else {BETWEEN: known}
+    with pytest.raises(ValueError, match=message):
+        constants_from(model_of_three_planes(*names), ["a", "b"], constants)
+
+
+@pytest.mark.parametrize(
+    "redshift", [0.5, af.UniformPrior(0.0, 1.0)], ids=["fixed", "free"]
+)
+def test_redshift_elsewhere_in_the_model_is_refused(redshift):
+    model = model_of_three_planes()
+    galaxy = af.Model(al.Galaxy, redshift=redshift)
+    model.extra_galaxies = af.Collection([galaxy])
+    constants = {BETWEEN: [0.8]}
+    if not isinstance(redshift, float):
+        constants["extra_galaxies.0.redshift"] = [0.5]
+    with pytest.raises(ValueError, match="extra_galaxies.0.redshift beside"):
+        constants_from(model, ["a"], constants)
 
 
 def test_constants_that_violate_an_assertion_are_told(folder, tmp_path):

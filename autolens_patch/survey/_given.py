@@ -2,7 +2,9 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
+import autofit as af
 import jax
 import numpy as np
 from autofit.mapper.identifier import Identifier
@@ -45,14 +47,6 @@ def named_from(datasets) -> dict:
 
 def constants_from(model, names: list, constants: Mapping | None) -> dict:
     """The constants of each lens, by its name."""
-    if redshifts := [
-        ".".join(path) for path in model.unique_prior_paths if path[-1] == "redshift"
-    ]:
-        raise ValueError(
-            f"{' and '.join(redshifts)} would be traced, and the libraries sort galaxies "
-            "by redshifts that they know: make it a number, and fit lenses of each "
-            "redshift in a folder of their own"
-        )
     constants = dict(constants or {})
     parameters = [".".join(path) for path in model.unique_prior_paths]
     # A shared parameter has more than one path.
@@ -75,6 +69,7 @@ def constants_from(model, names: list, constants: Mapping | None) -> dict:
                 f"the constant {name} has the shape {values.shape}: a finite number for "
                 f"each of {len(names)} lenses was expected"
             )
+    check_redshifts(model, names, columns)
     if len(columns) == len(parameters):
         raise ValueError(
             "all parameters of the model are constants: nothing is to be fitted"
@@ -83,6 +78,49 @@ def constants_from(model, names: list, constants: Mapping | None) -> dict:
         lens: {name: values[index] for name, values in columns.items()}
         for index, lens in enumerate(names)
     }
+
+
+def check_redshifts(model, names: list, columns: dict) -> None:
+    """
+    Raise an error where galaxies could be out of order: by redshifts that are traced the
+    libraries do not sort them, and each such galaxy is a plane of its own.
+    """
+    free = [".".join(path) for path in model.unique_prior_paths if path[-1] == "redshift"]
+    if unknown := [name for name in free if name not in columns]:
+        raise ValueError(
+            f"{' and '.join(unknown)} would be traced, and the libraries sort galaxies "
+            "by redshifts that they know: make it a number, or give that of each lens in "
+            "constants"
+        )
+    if not free:
+        return
+    galaxies = {
+        f"galaxies.{name}.redshift": galaxy.redshift
+        for name, galaxy in model.galaxies.items()
+    }
+    others = {
+        ".".join(map(str, path))
+        for path, _ in model.path_instance_tuples_for_class((float, int, af.Prior))
+        if path[-1] == "redshift"
+    } - galaxies.keys()
+    if others:
+        raise ValueError(
+            f"{', '.join(sorted(others))} beside {' and '.join(free)}: with redshifts "
+            "that are constants, all galaxies have to be listed by redshift in the "
+            "model's galaxies"
+        )
+    for (before, _), (after, _) in pairwise(galaxies.items()):
+        is_known = not {before, after} & columns.keys()
+        lower, upper = (columns.get(name, galaxies[name]) for name in (before, after))
+        wrong = np.broadcast_to(upper < lower if is_known else upper <= lower, len(names))
+        if wrong.any():
+            lenses = [name for name, each in zip(names, wrong, strict=True) if each]
+            raise ValueError(
+                f"{after} is not above {before} for {', '.join(lenses[:3])}"
+                f"{' and others' if len(lenses) > 3 else ''}: by redshifts that are "
+                "constants the libraries do not sort galaxies, so that the model has to "
+                "list them by redshift"
+            )
 
 
 def described(model, structure) -> dict:
