@@ -73,7 +73,8 @@ def fit(
     constants
         Values of parameters that are known of each lens, by the name of the parameter:
         one value for each lens, in the order of the data sets. In the model they are
-        parameters with a prior, which says nothing.
+        parameters with a prior, which says nothing. Galaxies whose redshifts are
+        constants have to be listed by redshift.
     seed
         Of random numbers, with the name of the lens.
     starts, candidates
@@ -99,8 +100,8 @@ def fit(
     TypeError
         If it is no model.
     ValueError
-        If the folder has another survey, a name cannot be one of a file, or constants
-        are not those of parameters.
+        If the folder has another survey, a name cannot be one of a file, constants are
+        not those of parameters, or redshifts are free or out of order.
     """
     require()
     named = named_from(datasets)
