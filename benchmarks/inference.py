@@ -134,7 +134,6 @@ import json, sys, time
 import inference
 import autofit as af, autolens_patch
 from autonerves import conf
-from measuring import seconds_of_program
 options = inference.parser().parse_args({arguments!r})
 conf.instance.output_path = {folder!r}
 autolens_patch.evaluate_together()
@@ -232,7 +231,6 @@ RESUMED = """
 import sys
 import autofit_patch, jax.numpy as jnp, numpy as np, autofit as af
 from autonerves import conf
-from measuring import seconds_of_program
 from autofit_patch import posterior
 conf.instance.output_path = sys.argv[1]
 
@@ -269,6 +267,8 @@ def rows_of_resume(options):
     with tempfile.TemporaryDirectory() as whole:
         seconds = run(whole)
         expected = samples_in(whole)
+        if not len(expected):
+            raise RuntimeError("the run that was not killed has no samples")
     identical = interrupted = 0
     for _ in range(20):
         with tempfile.TemporaryDirectory() as folder:

@@ -5,6 +5,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -90,17 +91,30 @@ def seconds_of_program(
         After how many seconds it is killed by SIGKILL; left out, it is not.
     environment
         Variables that it is given besides those of this process.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        If it failed, but for being killed. What it printed last is in its notes.
     """
     begin = time.perf_counter()
-    process = subprocess.Popen(
-        program,
-        env={**os.environ, **environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        process.wait(until)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    return time.perf_counter() - begin
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(
+            program,
+            env={**os.environ, **environment},
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+        )
+        try:
+            code = process.wait(until)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            code = 0
+        seconds = time.perf_counter() - begin
+        if code:
+            errors.seek(0)
+            error = subprocess.CalledProcessError(code, program[0])
+            error.add_note(errors.read()[-2000:])
+            raise error
+    return seconds
