@@ -40,8 +40,7 @@ FIGURES = {
         "log_det_regularization_matrix_term",
     ),
     al.FitPointDataset: ("figure_of_merit", "log_likelihood"),
-    # Each of these solves for the images again. The likelihood is made of the others.
-    AbstractFitPoint: ("log_likelihood", "model_data", "magnifications_at_positions"),
+    AbstractFitPoint: (*LIKELIHOOD, "model_data", "magnifications_at_positions"),
     # The other fits of positions do not pair them, and so have no residuals.
     (
         al.FitPositionsSource,

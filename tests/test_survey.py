@@ -528,6 +528,22 @@ def test_redshifts_that_could_not_be_sorted_are_told(names, known, message):
         constants_from(model_of_three_planes(*names), ["a", "b"], constants)
 
 
+def test_redshift_that_two_galaxies_share_is_not_above_itself():
+    model = model_of_three_planes()
+    model.galaxies.source.redshift = model.galaxies.between.redshift
+    names = {".".join(path) for path in model.unique_prior_paths}
+    (name,) = (name for name in names if name.endswith("redshift"))
+    with pytest.raises(ValueError, match=f"source.redshift is not above {BETWEEN} for a"):
+        constants_from(model, ["a"], {name: [0.8]})
+
+
+def test_redshift_that_is_made_of_another_parameter_is_refused():
+    model = model_of_three_planes()
+    model.galaxies.source.redshift = model.galaxies.between.redshift + 0.5
+    with pytest.raises(ValueError, match="galaxies.source.redshift would be traced"):
+        constants_from(model, ["a"], {BETWEEN: [0.8]})
+
+
 @pytest.mark.parametrize(
     "redshift", [0.5, af.UniformPrior(0.0, 1.0)], ids=["fixed", "free"]
 )

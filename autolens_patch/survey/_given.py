@@ -85,34 +85,52 @@ def check_redshifts(model, names: list, columns: dict) -> None:
     Raise an error where galaxies could be out of order: by redshifts that are traced the
     libraries do not sort them, and each such galaxy is a plane of its own.
     """
-    free = [".".join(path) for path in model.unique_prior_paths if path[-1] == "redshift"]
-    if unknown := [name for name in free if name not in columns]:
+    known = {
+        prior: columns[name]
+        for paths, prior in model.all_paths_prior_tuples
+        for name in map(".".join, paths)
+        if name in columns
+    }
+    redshifts = {
+        ".".join(map(str, path)): value
+        for path, value in model.path_instance_tuples_for_class((float, int, af.Prior))
+        if path[-1] == "redshift"
+    }
+    # A galaxy's may be shared with another parameter, or made of others.
+    galaxies = {
+        f"galaxies.{name}.redshift": galaxy.redshift
+        for name, galaxy in getattr(model, "galaxies", af.Collection()).items()
+        if hasattr(galaxy, "redshift")
+    }
+    redshifts |= galaxies
+    traced = [name for name, z in redshifts.items() if not isinstance(z, (float, int))]
+    if unknown := [
+        name
+        for name in traced
+        if not (isinstance(redshifts[name], af.Prior) and redshifts[name] in known)
+    ]:
         raise ValueError(
             f"{' and '.join(unknown)} would be traced, and the libraries sort galaxies "
             "by redshifts that they know: make it a number, or give that of each lens in "
             "constants"
         )
-    if not free:
+    if not traced:
         return
-    galaxies = {
-        f"galaxies.{name}.redshift": galaxy.redshift
-        for name, galaxy in model.galaxies.items()
-    }
-    others = {
-        ".".join(map(str, path))
-        for path, _ in model.path_instance_tuples_for_class((float, int, af.Prior))
-        if path[-1] == "redshift"
-    } - galaxies.keys()
-    if others:
+    if others := redshifts.keys() - galaxies.keys():
         raise ValueError(
-            f"{', '.join(sorted(others))} beside {' and '.join(free)}: with redshifts "
+            f"{', '.join(sorted(others))} beside {' and '.join(traced)}: with redshifts "
             "that are constants, all galaxies have to be listed by redshift in the "
             "model's galaxies"
         )
     for (before, _), (after, _) in pairwise(galaxies.items()):
-        is_known = not {before, after} & columns.keys()
-        lower, upper = (columns.get(name, galaxies[name]) for name in (before, after))
-        wrong = np.broadcast_to(upper < lower if is_known else upper <= lower, len(names))
+        lower, upper = (
+            known[galaxies[name]] if name in traced else galaxies[name]
+            for name in (before, after)
+        )
+        is_traced = before in traced or after in traced
+        wrong = np.broadcast_to(
+            upper <= lower if is_traced else upper < lower, len(names)
+        )
         if wrong.any():
             lenses = [name for name, each in zip(names, wrong, strict=True) if each]
             raise ValueError(
