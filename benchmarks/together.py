@@ -25,6 +25,7 @@ def compiled(function, on: bool, argument) -> dict:
 
     import autolens_patch
 
+    gc.collect()  # what came before is not looked through while this is traced
     with autolens_patch.evaluate_together(on):
         start = time.perf_counter()
         lowered = jax.jit(function).lower(argument)
@@ -107,7 +108,6 @@ def both_ways(calls: int, sub_size: int | None = None, compilations: int = 1) ->
         for (name, on), samples in programs.items():
             # A function of its own, so that it is traced anew.
             function = functools.partial(functions[name])
-            gc.collect()
             samples.append(compiled(function, on, instance))
     calls_of = {key: samples[-1]["call"] for key, samples in programs.items()}
     results = {key: np.array(jax.tree.leaves(call())) for key, call in calls_of.items()}
@@ -207,15 +207,17 @@ def point_likelihood_of_cluster(galaxies: int):
     return analysis.log_likelihood_function, instance
 
 
-def growth_of_cluster(function_from: str) -> float:
+def growth_of_cluster(function_from: str, compilations: int = 5) -> float:
     """Seconds to lower and compile a function of 100 galaxies, to that of 10."""
-    seconds = {}
+    seconds = {10: [], 100: []}
+    for _ in range(1 + compilations):
+        for galaxies, samples in seconds.items():
+            function, instance = globals()[function_from](galaxies)
+            program = compiled(function, True, instance)
+            samples.append(program["lower"] + program["compile"])
     # Both are warm before they are timed.
-    for galaxies in (10, 100, 10, 100):
-        function, instance = globals()[function_from](galaxies)
-        program = compiled(function, True, instance)
-        seconds[galaxies] = program["lower"] + program["compile"]
-    return seconds[100] / seconds[10]
+    warm = {galaxies: samples[1:] for galaxies, samples in seconds.items()}
+    return statistics.median(warm[100]) / statistics.median(warm[10])
 
 
 def gradient_of_cluster(calls: int) -> float:

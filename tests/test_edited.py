@@ -249,11 +249,15 @@ class TestInstancesThatDeriveSomethingElseEach:
             self.radius = radius
             self.area = 3.0 * radius**2
 
-    @pytest.fixture
-    def instance(self):
+    @pytest.fixture(params=["made after others", "looked at before"])
+    def instance(self, request):
         model = af.Collection(
             disc=af.Model(self.Disc, radius=af.UniformPrior(0.0, 9.0)), other=2.0
         )
+        instance = model.instance_from_vector([4.0])
+        if request.param == "looked at before":
+            tree_leaves(instance)
+            return instance
         for radius in (1.0, 2.0, 3.0):
             tree_leaves(model.instance_from_vector([radius]))
         return model.instance_from_vector([4.0])
@@ -276,6 +280,24 @@ class TestInstancesThatDeriveSomethingElseEach:
     def test_parameter_and_derived_attribute_that_were_set_together(self, instance):
         instance.disc.radius, instance.disc.area = 5.0, 75.0
         assert tree_leaves(instance) == [5.0]
+
+    def test_parameter_that_was_set_back_without_what_is_derived_is_an_error(
+        self, instance
+    ):
+        instance.disc.radius, instance.disc.area = 5.0, 75.0
+        tree_leaves(instance)
+        instance.disc.radius = 4.0
+        with pytest.raises(ValueError, match=r"Disc holds area = 75\.0"):
+            tree_leaves(instance)
+
+    def test_flattening_a_part_in_a_trace_calls_no_constructor(self, instance):
+        def area(instance):
+            tree_leaves(instance.disc)  # what a disc derives is known from here on
+            self.made.clear()
+            tree_leaves(instance.disc)
+            return instance.disc.area, len(self.made)
+
+        assert jax.jit(area)(instance) == (48.0, 0)
 
     def test_derived_list_that_was_edited_in_place_is_an_error(self):
         class Parts:

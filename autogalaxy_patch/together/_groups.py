@@ -126,10 +126,11 @@ def stacked_scalars(*scalars):
     XLA fuses nothing into a concatenation, and compiles whatever each of a hundred
     scalars is computed by as a program of its own. It does fuse into a choice.
     """
-    places = np.arange(len(scalars))
-    chosen = jnp.zeros(len(scalars), scalars[0].dtype)
-    for place, scalar in enumerate(scalars):
-        chosen = jnp.where(places == place, scalar, chosen)
+    places = jax.lax.iota(np.int32, len(scalars))
+    rows = [jax.lax.broadcast(scalar, places.shape) for scalar in scalars]
+    chosen = rows[0]
+    for place, row in enumerate(rows[1:], start=1):
+        chosen = jax.lax.select(jax.lax.ge(places, np.int32(place)), row, chosen)
     return chosen
 
 

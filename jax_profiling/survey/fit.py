@@ -16,7 +16,12 @@ It writes a page with a table of every parameter, what was recovered against the
 the pulls, the best and the worst residuals, and what was flagged. What is found
 of each lens is in a folder beside it, and a run that was interrupted goes on from there.
 It fails if fewer than 95% of the lenses were fitted, or if the posteriors are not as wide
-as the errors. `python -m jax_profiling.launch --processes 2 fit.py` shares them out.
+as the errors. `python -m jax_profiling.launch --processes 2 fit.py` shares them out over
+processes of one job; `--dask FILE` gives them to workers that come and go:
+
+    python -m dask scheduler --scheduler-file scheduler.json &
+    python -m dask worker --scheduler-file scheduler.json --nthreads 1 &
+    python fit.py --lenses 200 --dask scheduler.json
 """
 
 import autolens_patch  # noqa: F401
@@ -51,6 +56,7 @@ from jax_profiling.survey.lenses import (
     parameters_of,
     truths_from,
 )
+from jax_profiling.survey.tasks import fit_in_tasks
 
 FOLDER = Path(__file__).resolve().parents[1]
 
@@ -89,6 +95,19 @@ parser.add_argument(
     help="where the results are written (default: %(default)s)",
 )
 parser.add_argument(
+    "--dask",
+    type=Path,
+    metavar="FILE",
+    help="let the workers of a Dask cluster fit the lenses: the file of its scheduler",
+)
+parser.add_argument(
+    "--lenses-a-task",
+    type=positive_integer,
+    default=100,
+    metavar="N",
+    help="how many lenses a worker takes at a time (default: %(default)s)",
+)
+parser.add_argument(
     "--quick", action="store_true", help="a small size, for continuous integration"
 )
 options = parser.parse_args()
@@ -97,7 +116,8 @@ effective = options.effective or (50 if options.quick else SETTINGS["effective"]
 stem = f"{'quick' if options.quick else 'survey'}_{lenses}_seed_{options.seed}"
 
 logging.basicConfig(format="%(message)s")
-logging.getLogger("autolens_patch").setLevel(logging.INFO)
+for name in ("autolens_patch", "jax_profiling"):
+    logging.getLogger(name).setLevel(logging.INFO)
 matplotlib.use("Agg")
 
 """
@@ -117,17 +137,27 @@ def dataset_of(index: int) -> al.Imaging:
 """
 __Fit__
 """
-folder = options.output / "output" / stem
+folder = (options.output / "output" / stem).resolve()
 model = model_from()
+
+
+def fit_lenses(some: list[str]) -> pandas.DataFrame:
+    return survey.fit(
+        model,
+        {name: partial(dataset_of, int(name)) for name in some},
+        folder,
+        constants={name: true.loc[some, name] for name in CENTRE},
+        seed=options.seed,
+        **{**SETTINGS, "effective": effective},
+    )
+
+
 begin = time.perf_counter()
-table = survey.fit(
-    model,
-    {name: partial(dataset_of, index) for index, name in enumerate(names)},
-    folder,
-    constants={name: true[name] for name in CENTRE},
-    seed=options.seed,
-    **{**SETTINGS, "effective": effective},
-)
+if options.dask:
+    fit_in_tasks(fit_lenses, names, options.dask, options.lenses_a_task)
+    table = survey.table(folder)
+else:
+    table = fit_lenses(names)
 seconds = time.perf_counter() - begin
 if jax.process_index() > 0:
     # The first process waits for the others, and writes the page.

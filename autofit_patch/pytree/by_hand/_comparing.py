@@ -81,10 +81,14 @@ def is_as_constructed(constructor: Constructor, obj, held: dict) -> bool:
     """
     if not constructor.keeps_arguments or not holds_tracer(tuple(held.values())):
         return False
-    attributes = attributes_of(obj)
+    names = {
+        name
+        for name, value in attributes_of(obj).items()
+        if not is_counter(constructor.cls, name, value)
+    }
     return (
-        attributes.keys() >= held.keys()
-        and attributes.keys() <= constructor.derived_names
+        names >= held.keys()
+        and names <= constructor.derived_names
         and bool(made_attributes_of(obj))
         and not attributes_set_of(obj)
     )

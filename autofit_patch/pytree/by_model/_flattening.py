@@ -104,8 +104,12 @@ def leaves_from(instance, origin: Origin, identities: list) -> tuple | None:
     leaves = leaves_made_from(leaves, origin)
     if leaves is None:
         return None
-    if reading is DERIVED_DIFFERS and not derives(structure, origin, leaves, instance):
-        return None
+    if reading is DERIVED_DIFFERS:
+        if not derives(structure, origin, leaves, instance):
+            return None
+        if all(map(same_number, leaves, origin.leaves)):
+            # The next flatten need not make the instance again to see as much.
+            structure.keep_derived(instance, origin)
     return tuple(map(leaf_from, leaves))
 
 

@@ -168,11 +168,17 @@ class ModelStructure:
     def remember(self, instance, origin: Origin):
         """Remember where an instance came from, when it is made."""
         if self._derives and not origin.traced:
-            derived = derived_objects_of(self._layout, instance)
-            # Of an object that can be edited in place, identity tells nothing.
-            if all(map(is_immutable, derived)):
-                origin.derived_objects = derived
+            self.keep_derived(instance, origin)
         set_origin(instance, origin)
+
+    def keep_derived(self, instance, origin: Origin):
+        """
+        Keep with an instance what the constructors derived from what it was made with.
+        """
+        derived = derived_objects_of(self._layout, instance)
+        # Of an object that can be edited in place, identity tells nothing.
+        if all(map(is_immutable, derived)):
+            origin.derived_objects = derived
 
     def instance_from(self, leaves):
         """
