@@ -130,7 +130,7 @@ def both_ways(calls: int, sub_size: int | None = None, compilations: int = 1) ->
     return ratios
 
 
-def compiling_of_visibilities() -> float:
+def compiling_of_visibilities(compilations: int = 3) -> float:
     """Seconds to lower and compile the gradient of sma, together to one by one."""
     import autolens_patch  # noqa: F401, I001
 
@@ -138,11 +138,12 @@ def compiling_of_visibilities() -> float:
 
     (instance,) = instances_from(1)
     likelihood = ready(analysis_of_visibilities().log_likelihood_function, instance)
-    seconds = {}
-    for on in (False, True):
-        program = compiled(jax.value_and_grad(likelihood), on, instance)
-        seconds[on] = program["lower"] + program["compile"]
-    return seconds[True] / seconds[False]
+    seconds = {False: [], True: []}
+    for _ in range(compilations):
+        for on, samples in seconds.items():
+            program = compiled(jax.value_and_grad(likelihood), on, instance)
+            samples.append(program["lower"] + program["compile"])
+    return statistics.median(seconds[True]) / statistics.median(seconds[False])
 
 
 def growth_of_mge() -> float:
