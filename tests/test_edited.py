@@ -1,6 +1,7 @@
 """An instance that was edited flattens to what it holds now (rule 7)."""
 
 import copy
+import functools
 import pickle
 
 import autofit as af
@@ -299,19 +300,27 @@ class TestInstancesThatDeriveSomethingElseEach:
 
         assert jax.jit(area)(instance) == (48.0, 0)
 
-    def test_derived_list_that_was_edited_in_place_is_an_error(self):
+    @pytest.mark.parametrize("held", [list, functools.partial])
+    @pytest.mark.parametrize("looked_at", [False, True])
+    def test_derived_list_that_was_edited_in_place_is_an_error(self, held, looked_at):
         class Parts:
             def __init__(self, radius=1.0):
                 self.radius = radius
                 self.area = radius**2
-                self.parts = [radius, 2.0 * radius] if radius > 5.0 else None
+                parts = [radius, 2.0 * radius]
+                self.parts = parts if held is list else functools.partial(sum, parts)
+                if radius < 5.0:
+                    self.parts = None
 
         model = af.Collection(disc=af.Model(Parts, radius=af.UniformPrior(0.0, 9.0)))
         for radius in (1.0, 2.0, 3.0):
             tree_leaves(model.instance_from_vector([radius]))
         instance = model.instance_from_vector([7.0])
-        instance.disc.parts.append(100.0)
-        with pytest.raises(ValueError, match=r"(?s)Parts holds parts = \[7\.0.*100\.0"):
+        if looked_at:
+            tree_leaves(instance)
+        parts = instance.disc.parts
+        (parts if held is list else parts.args[0]).append(100.0)
+        with pytest.raises(ValueError, match=r"(?s)Parts holds parts = .*7\.0.*100\.0"):
             tree_leaves(instance)
 
 

@@ -394,3 +394,98 @@ def test_instance_that_nobody_edited_is_never_taken_for_an_edited_one():
 
     with pytest.raises(ValueError, match=r"(?s)nobody edited.*radius has several values"):
         function(1.0)
+
+
+class Changed(Disc):
+    """It gives the constructor of its base something else than it is given."""
+
+    def __init__(self, radius=1.0, factor=3.0):
+        super().__init__(radius=factor * radius, factor=factor)
+
+
+@pytest.mark.parametrize("kind", ["by hand", "part of an instance"])
+def test_argument_that_a_base_is_given_changed_is_never_changed_again(kind):
+    # One for which nothing changes is taken apart first, and its class is known then.
+    tree_leaves(Changed(2.0, factor=1.0))
+    model = af.Collection(disc=af.Model(Changed, radius=prior(), factor=2.0))
+
+    @jax.jit
+    def radii(radius):
+        if kind == "by hand":
+            disc = Changed(radius, factor=2.0)
+        else:
+            disc = model.instance_from_vector([radius], xp=jnp).disc
+        held = [disc.radius]
+        for _ in range(3):
+            try:
+                disc = rebuilt_from(disc)
+            except ValueError as error:
+                assert "Changed cannot be made again" in str(error)
+            held.append(disc.radius)
+        return held
+
+    assert radii(3.0) == [6.0] * 4
+
+
+class Parts:
+    """What it derives can be edited in place."""
+
+    def __init__(self, radius=1.0, is_ring=False):
+        self.radius = radius
+        self.is_ring = is_ring
+        self.disc = Disc(radius)
+        self.radii = [radius, 2.0 * radius]
+        if is_ring:
+            self.hole = 0.5 * radius
+
+
+IN_PLACE = {
+    "object": lambda parts: setattr(parts.disc, "radius", 7.0),
+    "list": lambda parts: parts.radii.append(7.0),
+}
+
+
+@pytest.mark.parametrize("edit", IN_PLACE.values(), ids=IN_PLACE)
+def test_derived_value_that_was_edited_in_place_is_an_error(edit):
+    model = af.Collection(parts=af.Model(Parts, radius=prior(), is_ring=False))
+
+    @jax.jit
+    def function(radius):
+        parts = model.instance_from_vector([radius], xp=jnp).parts
+        rebuilt_from(parts)
+        edit(parts)
+        return rebuilt_from(parts).radius
+
+    with pytest.raises(ValueError, match=r"(?s)this Parts holds .* derives"):
+        function(1.0)
+
+
+def test_attribute_that_was_added_is_kept_if_others_of_its_class_derive_it():
+    model = af.Collection(
+        ring=af.Model(Parts, radius=prior(), is_ring=True),
+        parts=af.Model(Parts, radius=prior(), is_ring=False),
+    )
+
+    @jax.jit
+    def function(radius):
+        instance = model.instance_from_vector([radius, radius], xp=jnp)
+        rebuilt_from(instance.ring)
+        parts = instance.parts
+        parts.hole = 7.0 * radius
+        for _ in range(3):
+            parts = rebuilt_from(parts)
+        return parts.hole
+
+    assert function(2.0) == 14.0
+
+
+def test_derived_value_that_was_set_before_an_object_became_a_constant_is_an_error():
+    @jax.jit
+    def function(radius):
+        disc = Disc(radius)
+        disc.area = 7.0 * radius
+        model = af.Collection(disc=disc, other=prior())
+        return rebuilt_from(model.instance_from_vector([radius], xp=jnp).disc).area
+
+    with pytest.raises(ValueError, match=r"(?s)this Disc holds area.* derives"):
+        function(1.0)

@@ -160,6 +160,27 @@ def what_is_made_in_a_trace():
     return model, *made
 
 
+class Curve:
+    """It derives what leads back to it."""
+
+    def __init__(self, slope=1.0):
+        self.slope = slope
+        self.half = 0.5 * slope
+        self.shortcut = self.at
+
+    def at(self, x):
+        return self.slope * x
+
+
+def root_that_derives_a_bound_method():
+    model = af.Model(Curve, slope=prior())
+    curves = [model.instance_from_vector([slope]) for slope in (1.0, 2.0)]
+    for curve in curves:
+        for _ in range(4):
+            tree_leaves(curve)
+    return model, *curves
+
+
 def edited_instance_and_its_batch():
     instance = flattened_instance()
     instance.line.new = Line()
@@ -187,6 +208,7 @@ MAKERS = [
     mesh_that_does_not_keep_an_option,
     copies_of_an_instance,
     what_is_made_in_a_trace,
+    root_that_derives_a_bound_method,
     edited_instance_and_its_batch,
     model_as_a_pytree,
 ]

@@ -3,8 +3,10 @@ Galaxies, planes and tracers evaluated together: the figures are those of one by
 of NumPy.
 """
 
+import autofit as af
 import autogalaxy as ag
 import autolens as al
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -142,6 +144,56 @@ def test_figures_are_those_of_one_by_one_and_of_numpy(part, grid):
     together, plain = together_and_plain(lambda obj: figures_of(obj, grid, jnp), obj)
     assert_same(together, plain, 1e-12)
     assert_same(together, figures_of(obj, grid, np), NUMPY)
+
+
+class Shifted(al.mp.IsothermalSph):
+    """It gives the constructor of its base another radius."""
+
+    def __init__(self, centre=(0.0, 0.0), einstein_radius=1.0):
+        super().__init__(centre=centre, einstein_radius=2.0 * einstein_radius)
+
+
+def with_another_sigma(profile):
+    profile.sigma = 1.1 * profile.sigma
+    return profile
+
+
+#: Classes, what is done to one of their profiles in a trace, and their constants.
+OF_MODELS = {
+    "a base is given something else": (Shifted, lambda profile: profile, {}),
+    "a parameter was set": (
+        al.mp.dPIEMassSph,
+        with_another_sigma,
+        {"redshift_object": 0.5, "redshift_source": 1.0, "H0": 67.66, "Om0": 0.30966},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OF_MODELS)
+def test_profiles_that_their_constructors_would_not_make_again_are_as_one_by_one(case):
+    cls, edit, others = OF_MODELS[case]
+    # An argument of a profile is a parameter of the model, the rest are constants.
+    name = "sigma" if "redshift_object" in others else "einstein_radius"
+    profiles = {
+        key: af.Model(cls, centre=(0.1 * index, 0.0), **others)
+        for index, key in enumerate("abc")
+    }
+    for profile in profiles.values():
+        for other, _ in profile.direct_prior_tuples:
+            if other != name:
+                setattr(profile, other, 0.3 if other == "r_core" else 5.0)
+    model = af.Collection(lens=af.Model(al.Galaxy, redshift=0.5, **profiles))
+    instance = model.instance_from_vector([0.7, 0.8, 0.9])
+
+    def deflections(instance):
+        edit(instance.lens.b)
+        grid = GRIDS["points"]
+        return instance.lens.deflections_yx_2d_from(grid=grid, xp=jnp).array
+
+    for function in (deflections, jax.jacfwd(deflections)):
+        leaves = map(jax.tree.leaves, together_and_plain(function, instance))
+        for one, other in zip(*leaves, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
 
 
 def linear_light_from(profiles, psf=None, xp=jnp, **settings):

@@ -33,6 +33,9 @@ class Made(Travelling):
     attributes
         What each was, by name (:class:`Held`).
 
+    keeps_arguments
+        Whether it then held each argument of its constructor as it was given.
+
     Attributes
     ----------
     places
@@ -40,17 +43,19 @@ class Made(Travelling):
         had there (``None`` in a list or a dictionary).
     """
 
-    __slots__ = ("attributes", "places")
+    __slots__ = ("attributes", "keeps_arguments", "places")
 
-    def __init__(self, attributes: dict):
+    def __init__(self, attributes: dict, keeps_arguments: bool = False):
         self.attributes = attributes
+        self.keeps_arguments = keeps_arguments
         self.places = []
 
     def __reduce__(self):
         return Made, ({},)  # no tracer can be pickled
 
     def __deepcopy__(self, memo):
-        copy = memo[id(self)] = Made(deepcopy(self.attributes, memo))
+        attributes = deepcopy(self.attributes, memo)
+        copy = memo[id(self)] = Made(attributes, self.keeps_arguments)
         copy.places = [(deepcopy(made, memo), name) for made, name in self.places]
         return copy
 
@@ -152,14 +157,35 @@ def take_note(root):
             made.places.append((made_parent, name))
 
 
-def take_note_of_one(obj):
-    """Keep what an object holds now."""
+def take_note_of_one(obj, keeps_arguments: bool | None = None):
+    """
+    Keep what an object holds now.
+
+    Parameters
+    ----------
+    obj
+        The object.
+    keeps_arguments
+        Whether it holds each argument of its constructor as it was given; if ``None``,
+        that was seen before, if at all, and holds if nothing was set since.
+    """
     held = {
         name: Held(value)
         for name, value in attributes_of(obj).items()
         if not is_counter(type(obj), name, value)
     }
-    _made.set(obj, Made(held))
+    if keeps_arguments is None:
+        before, changed = made_attributes_of(obj), attributes_set_of(obj)
+        keeps_arguments = is_known_to_keep_arguments(obj) and not changed
+        # What was set since is not what its constructor made, now or later.
+        held |= {name: before[name] for name in changed if name in before}
+    _made.set(obj, Made(held, keeps_arguments))
+
+
+def is_known_to_keep_arguments(obj) -> bool:
+    """Whether an object was seen to hold the arguments that its constructor was given."""
+    made = _made.get(obj)
+    return made is not None and made.keeps_arguments
 
 
 def made_attributes_of(obj) -> dict:
@@ -223,6 +249,17 @@ def was_edited(root) -> bool:
         _made.get(obj) is None or attributes_set_of(obj)
         for obj, _, _ in objects_below(root)
         if type(obj).__weakrefoffset__  # of others nothing is kept
+    )
+
+
+def is_known_as_edited(root) -> bool:
+    """
+    Whether something is known to have been set on an object that was made in a trace, or
+    on one below it.
+    """
+    return any(
+        _made.get(obj) is not None and attributes_set_of(obj)
+        for obj, _, _ in objects_below(root)
     )
 
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from autofit_patch.pytree._keys import key_from
-from autofit_patch.pytree._made import holds_tracer
+from autofit_patch.pytree._made import holds_tracer, is_known_as_edited
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,9 @@ def groups_from(objects, is_alone=None) -> list[Group]:
 
 def leaves_of(obj) -> tuple:
     """The leaves and the structure of an object, or ``None`` twice if it has neither."""
+    if is_known_as_edited(obj):
+        # Its constructor would derive the rest anew, which evaluating it does not.
+        return None, None
     try:
         leaves, treedef = jax.tree_util.tree_flatten(obj)
     except Exception:

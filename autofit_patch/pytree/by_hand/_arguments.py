@@ -162,7 +162,11 @@ def remember_forgotten_arguments(cls: type):
         if takes_any and (odd := tuple(filter(is_odd, kwargs))):
             remember_odd_keywords(self, odd)
         if holds_tracer((*args, *kwargs.values())):
-            take_note_of_one(self)
+            bound = signature.bind(self, *args, **kwargs)
+            bound.apply_defaults()
+            _, *given = bound.arguments.items()
+            kept = all(stored_from(self, name) is value for name, value in given)
+            take_note_of_one(self, keeps_arguments=kept)
 
     # Without it, ``inspect.getfullargspec``, which PyAutoFit uses, sees the wrapper.
     remembering.__signature__ = signature

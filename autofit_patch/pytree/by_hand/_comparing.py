@@ -16,7 +16,7 @@ from autofit_patch.pytree._keys import same
 from autofit_patch.pytree._made import (
     attributes_set_of,
     holds_tracer,
-    made_attributes_of,
+    is_known_to_keep_arguments,
     was_set,
 )
 from autofit_patch.pytree.by_hand._arguments import given_argument_of
@@ -89,7 +89,7 @@ def is_as_constructed(constructor: Constructor, obj, held: dict) -> bool:
     return (
         names >= held.keys()
         and names <= constructor.derived_names
-        and bool(made_attributes_of(obj))
+        and is_known_to_keep_arguments(obj)
         and not attributes_set_of(obj)
     )
 
@@ -120,12 +120,12 @@ def extras_of(constructor: Constructor, obj, arguments: dict, held: dict) -> dic
     if constructor.is_container:
         return others
     made = made_again(constructor, arguments)
+    require_kept(constructor, made, arguments, held)
     constructor.derived_names |= {
         name
         for name, value in attributes_of(made).items()
         if not is_counter(constructor.cls, name, value)
     }
-    require_kept(constructor, made, arguments, held)
     extras = {}
     for name, value in others.items():
         derived = attribute_from(made, name)
@@ -182,7 +182,7 @@ def is_another(constructor, obj, name: str, value, derived, arguments: dict) -> 
     """Whether an attribute is not what the constructor derives, but was set."""
     if same(value, derived) or is_cache(name, derived):
         return False
-    if holds_tracer(derived):
+    if holds_tracer(derived) or was_set(obj, name):
         return was_set(obj, name)
     # It may be another each time that an object is made.
     return same(derived, attribute_from(made_again(constructor, arguments), name))

@@ -17,7 +17,7 @@ import numpy as np
 from jax.tree_util import GetAttrKey
 
 from autofit_patch.libraries._internals import instance_for_arguments
-from autofit_patch.pytree._contents import is_immutable, is_tracer
+from autofit_patch.pytree._contents import is_atomic, is_tracer
 from autofit_patch.pytree._copies import deepcopy
 from autofit_patch.pytree._keys import is_concrete_scalar, same_number
 from autofit_patch.pytree.by_model._description import (
@@ -176,8 +176,9 @@ class ModelStructure:
         Keep with an instance what the constructors derived from what it was made with.
         """
         derived = derived_objects_of(self._layout, instance)
-        # Of an object that can be edited in place, identity tells nothing.
-        if all(map(is_immutable, derived)):
+        # Of an object that can be edited in place, identity tells nothing; and what leads
+        # back to the instance would keep it.
+        if all(map(is_atomic, derived)):
             origin.derived_objects = derived
 
     def instance_from(self, leaves):
