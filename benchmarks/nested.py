@@ -65,19 +65,32 @@ def quantiles_from(values: np.ndarray, weights: np.ndarray | None = None) -> np.
 
 def figure_of(draws: np.ndarray, nested: tuple, names: tuple):
     """Both corner plots in one."""
-    labels = ["\n".join(name.split(".")[1:3] + name.split(".")[-1:]) for name in names]
-    settings = {
-        **{"labels": labels, "plot_datapoints": False, "plot_density": False},
-        **{"max_n_ticks": 2, "labelpad": 0.25, "levels": (0.39, 0.86)},
-        "hist_kwargs": {"density": True},
-    }
+    median, sigma = np.median(draws, axis=0), draws.std(axis=0)
+    ranges = np.stack([median - 4.5 * sigma, median + 4.5 * sigma], axis=1)
     figure = plt.figure(figsize=(22, 22))
-    for (values, weights), colour in zip(
-        [(draws, None), nested], ["tab:blue", "tab:orange"], strict=True
-    ):
-        settings["hist_kwargs"] = {"density": True, "color": colour}
-        corner.corner(values, weights=weights, color=colour, fig=figure, **settings)
-    figure.savefig(FIGURE, dpi=45, bbox_inches="tight")
+    both = {
+        "posterior.Pipeline": ((draws, None), "tab:blue"),
+        "af.Nautilus": (nested, "tab:orange"),
+    }
+    for row, (name, ((values, weights), colour)) in enumerate(both.items()):
+        corner.corner(
+            values,
+            weights=weights,
+            fig=figure,
+            color=colour,
+            range=ranges,
+            bins=30,
+            levels=(0.39, 0.86),
+            plot_datapoints=False,
+            plot_density=False,
+            labels=["\n".join([*x.split(".")[1:3], x.split(".")[-1]]) for x in names],
+            label_kwargs={"fontsize": 10},
+            labelpad=0.25,
+            max_n_ticks=2,
+            hist_kwargs={"density": True, "color": colour},
+        )
+        figure.text(0.6, 0.9 - 0.03 * row, name, color=colour, fontsize=32)
+    figure.savefig(FIGURE, dpi=60, bbox_inches="tight")
 
 
 def main():
@@ -90,8 +103,8 @@ def main():
     parser.add_argument("--instrument", default="hst")
     parser.add_argument("--gaussians", type=int, default=20)
     parser.add_argument("--cut", type=float, default=6.0, metavar="SIGMA")
-    parser.add_argument("--effective", type=float, default=2000.0)
-    parser.add_argument("--live", type=int, default=3000)
+    parser.add_argument("--effective", type=float, default=8000.0)
+    parser.add_argument("--live", type=int, default=600)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     matplotlib.use("Agg")
@@ -101,13 +114,16 @@ def main():
     names = posterior.prior_space(model).names
     autolens_patch.evaluate_together()
 
-    file = options.folder / f"{options.instrument}_{options.seed}.npy"
-    if not file.exists():
-        np.save(file, draws_from(model, analysis, options.effective, options.seed))
-    draws = np.load(file)
-    lower, median, upper = quantiles_from(draws).T
-    sigma = 0.5 * (upper - lower)
+    def draws_of(name: str, effective: float, seed: int) -> np.ndarray:
+        file = options.folder / f"{options.instrument}_{name}.npy"
+        if not file.exists():
+            np.save(file, draws_from(model, analysis, effective, seed))
+        return np.load(file)
 
+    # Few say where the posterior is; what is compared are others.
+    first = draws_of(f"{options.seed}", 2000.0, options.seed)
+    lower, median, upper = quantiles_from(first).T
+    sigma = 0.5 * (upper - lower)
     limits = zip(median - options.cut * sigma, median + options.cut * sigma, strict=True)
     cut = model.mapper_from_prior_arguments(
         {
@@ -118,7 +134,7 @@ def main():
     search = af.Nautilus(
         name=f"{options.instrument}_nautilus",
         n_live=options.live,
-        n_eff=int(options.effective),
+        n_eff=2000,
         seed=options.seed,
     )
     samples = search.fit(model=cut, analysis=analysis).samples
@@ -130,6 +146,9 @@ def main():
         f"effective, log evidence {samples.log_evidence:.2f}"
     )
 
+    draws = draws_of(f"{options.seed}_all", options.effective, options.seed + 1)
+    lower, median, upper = quantiles_from(draws).T
+    sigma = 0.5 * (upper - lower)
     below, middle, above = quantiles_from(*nested).T
     away = (middle - median) / sigma
     ratio = (above - below) / (upper - lower)
