@@ -169,16 +169,21 @@ def take_note_of_one(obj, keeps_arguments: bool | None = None):
         Whether it holds each argument of its constructor as it was given; if ``None``,
         that was seen before, if at all, and holds if nothing was set since.
     """
+    made, changed = _made.get(obj), ()
+    if keeps_arguments is None:
+        keeps_arguments = False
+        if made is not None:
+            changed = attributes_set_of(obj)
+            keeps_arguments = made.keeps_arguments and not changed
+            if keeps_arguments and not made.places:
+                return  # it was made just now, and its constructor took note of it
     held = {
         name: Held(value)
         for name, value in attributes_of(obj).items()
         if not is_counter(type(obj), name, value)
     }
-    if keeps_arguments is None:
-        before, changed = made_attributes_of(obj), attributes_set_of(obj)
-        keeps_arguments = is_known_to_keep_arguments(obj) and not changed
-        # What was set since is not what its constructor made, now or later.
-        held |= {name: before[name] for name in changed if name in before}
+    # What was set since is not what its constructor made, now or later.
+    held |= {name: made.attributes[name] for name in changed if name in made.attributes}
     _made.set(obj, Made(held, keeps_arguments))
 
 
