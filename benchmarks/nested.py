@@ -11,7 +11,7 @@ widths of both are compared, and both corner plots drawn in one figure. A run th
 interrupted goes on. The command exits with 1 if a bar is missed.
 """
 
-import autolens_patch  # noqa: F401
+import autolens_patch
 
 # isort: split
 

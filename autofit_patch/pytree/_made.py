@@ -32,7 +32,6 @@ class Made(Travelling):
     ----------
     attributes
         What each was, by name (:class:`Held`).
-
     keeps_arguments
         Whether it then held each argument of its constructor as it was given.
 

@@ -155,16 +155,16 @@ def remember_forgotten_arguments(cls: type):
         # A subclass may have a constructor, and arguments, of its own.
         if type(self).__init__ is not remembering:
             return
-        if names:
-            bound = signature.bind(self, *args, **kwargs)
-            bound.apply_defaults()
-            remember(self, {name: bound.arguments[name] for name in names})
-        if takes_any and (odd := tuple(filter(is_odd, kwargs))):
-            remember_odd_keywords(self, odd)
-        if holds_tracer((*args, *kwargs.values())):
+        is_traced = holds_tracer((*args, *kwargs.values()))
+        if names or is_traced:
             bound = signature.bind(self, *args, **kwargs)
             bound.apply_defaults()
             _, *given = bound.arguments.items()
+        if names:
+            remember(self, {name: bound.arguments[name] for name in names})
+        if takes_any and (odd := tuple(filter(is_odd, kwargs))):
+            remember_odd_keywords(self, odd)
+        if is_traced:
             kept = all(stored_from(self, name) is value for name, value in given)
             take_note_of_one(self, keeps_arguments=kept)
 

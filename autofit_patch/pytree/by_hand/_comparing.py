@@ -182,8 +182,10 @@ def is_another(constructor, obj, name: str, value, derived, arguments: dict) -> 
     """Whether an attribute is not what the constructor derives, but was set."""
     if same(value, derived) or is_cache(name, derived):
         return False
-    if holds_tracer(derived) or was_set(obj, name):
-        return was_set(obj, name)
+    if was_set(obj, name):
+        return True
+    if holds_tracer(derived):
+        return False
     # It may be another each time that an object is made.
     return same(derived, attribute_from(made_again(constructor, arguments), name))
 
