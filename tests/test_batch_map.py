@@ -171,6 +171,44 @@ def test_faster_width_takes_over_and_values_stay(monkeypatch):
     assert len(traces) == 1
 
 
+def as_on_a_gpu(monkeypatch, function, members) -> int:
+    """With what width a function is first evaluated where it begins with 64."""
+    monkeypatch.setattr(_evaluator, "FIRST_WIDTH", {})
+    mapped = batch.map(function, devices=jax.local_devices()[:1])
+    expected = [function(member) for member in members]
+    np.testing.assert_allclose(mapped(members), expected, rtol=1e-12)
+    (evaluator,) = mapped._evaluators.values()
+    return evaluator._program.width
+
+
+@pytest.mark.parametrize(
+    "members, width", [(1, 1), (2, 8), (8, 8), (9, 64), (64, 64), (600, 64)]
+)
+def test_gpu_begins_with_as_many_as_there_are_up_to_64(monkeypatch, members, width):
+    assert as_on_a_gpu(monkeypatch, jnp.sin, np.arange(float(members))) == width
+
+
+def test_gpu_begins_with_fewer_if_more_do_not_fit(monkeypatch):
+    needed = []
+
+    def memory(program):
+        needed.append(program.width)
+        return 1000 * program.width
+
+    monkeypatch.setattr(_evaluator.Program, "memory", property(memory))
+    monkeypatch.setattr(_evaluator, "free_memory_from", lambda devices: 4 * 10_000)
+    assert as_on_a_gpu(monkeypatch, jnp.sin, np.arange(100.0)) == 8
+    assert needed == [64, 8]
+
+
+def test_gpu_begins_with_one_if_a_function_cannot_be_vectorised(monkeypatch):
+    def on_the_host(x):
+        like = jax.ShapeDtypeStruct((), x.dtype)
+        return jax.pure_callback(np.sin, like, x)
+
+    assert as_on_a_gpu(monkeypatch, on_the_host, np.arange(100.0)) == 1
+
+
 def test_members_and_values_larger_than_the_memory_go_in_parts(monkeypatch):
     limit = 4 * 10 * 1000 * 8  # ten members of a thousand numbers in a quarter of it
     monkeypatch.setattr(_evaluator, "free_memory_from", lambda devices: limit)

@@ -23,6 +23,11 @@ from autofit_patch.pytree._contents import is_tracer
 #: How many members a device may evaluate at once, from one try to the next.
 WIDTHS = (1, 8, 64, 512)
 
+#: With which it begins, unless it does not fit. A GPU takes little longer for 64 than for
+#: one: it waits for the start of every operation.
+FIRST_WIDTH = {"cpu": 1}
+FIRST_WIDTH_ELSEWHERE = 64
+
 #: The share of the free memory that the members and their values may take.
 SHARE_OF_MEMORY = 0.25
 
@@ -249,7 +254,6 @@ class Evaluator:
         self.seconds_compiling = 0.0
         self._lock = threading.Lock()
         self._program = None
-        self._first_width, *self._widths = [width] if width else WIDTHS
 
         def flat(rows):
             arguments, keywords = members.tree_from(rows)
@@ -272,10 +276,15 @@ class Evaluator:
         self._function = lambda rows: jaxpr_as_fun(jaxpr)(*rows)
         memory = SHARE_OF_MEMORY * free_memory_from(devices)
         needed = max(1, members.bytes + self.outputs.bytes)
-        most = BYTES_OF_MEMBERS.get(devices[0].platform, BYTES_OF_MEMBERS_ELSEWHERE)
+        platform = devices[0].platform
+        most = BYTES_OF_MEMBERS.get(platform, BYTES_OF_MEMBERS_ELSEWHERE)
         self._capacity = int(np.clip(min(memory, most) / needed, 1, WIDTHS[-1]))
         if chunk is not None:
             self._capacity = -(-chunk // len(devices))
+        first = min(FIRST_WIDTH.get(platform, FIRST_WIDTH_ELSEWHERE), self._capacity)
+        #: With one of which it begins; and which are tried when it is due.
+        self._first_widths = [width] if width else [w for w in WIDTHS if w <= first]
+        self._widths = [] if width else [w for w in WIDTHS if w > first]
 
     def empty(self, count: int) -> list:
         """Arrays for the values of as many members."""
@@ -288,7 +297,7 @@ class Evaluator:
         """How many members to evaluate in one call that lasts as long."""
         program = self._program
         if program is None or program.seconds_per_member is None:
-            return len(self.devices) * self._first_width
+            return len(self.devices) * self._first_widths[-1]
         # Every device evaluates a multiple of the width.
         least = len(self.devices) * program.width
         wanted = int(seconds / program.seconds_per_member) // least * least
@@ -300,7 +309,7 @@ class Evaluator:
         """The values of members: rows of numbers in, rows of numbers out."""
         with self._lock:
             if self._program is None:
-                self._program = self._program_of(self._first_width)
+                self._program = self._first_program(len(rows[0]))
             program = self._program
             if self._is_due(program):
                 width = self._widths[0]
@@ -309,6 +318,25 @@ class Evaluator:
                     self._try(width, rows)
             program = self._program
         return program(rows)
+
+    def _first_program(self, count: int) -> Program:
+        """The widest program to begin with that so many members need, and that fits."""
+        each = -(-count // len(self.devices))
+        enough = sum(width < each for width in self._first_widths)
+        self._widths = self._first_widths[enough + 1 :] + self._widths
+        for width in self._first_widths[enough:0:-1]:
+            try:
+                program = self._program_of(width)
+            except Exception:
+                # What is wrong with the function, not with the width, is said below.
+                continue
+            if self._fits(program):
+                return program
+        return self._program_of(self._first_widths[0])
+
+    def _fits(self, program: Program) -> bool:
+        """Whether there is memory for it."""
+        return program.memory <= SHARE_OF_MEMORY * free_memory_from(self.devices)
 
     def _is_due(self, program: Program) -> bool:
         """Whether it is time to try a larger width."""
@@ -327,14 +355,14 @@ class Evaluator:
             # wrong with a member will be said then.
             faster = None
         if faster is None:
-            self._widths = ()
+            self._widths = []
         else:
             self._program = faster
 
     def _faster(self, width: int, rows: list) -> Program | None:
         """A program with a larger width, if it is faster than the present one."""
         program, candidate = self._program, self._program_of(width)
-        if candidate.memory > SHARE_OF_MEMORY * free_memory_from(self.devices):
+        if not self._fits(candidate):
             return None
         candidate(rows)
         times = {program: [], candidate: []}

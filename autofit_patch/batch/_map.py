@@ -69,7 +69,8 @@ class BatchMap:
         trace. It returns any pytree of arrays.
     width
         How many members a device evaluates at once, as a vectorised operation. Left out,
-        it begins with one. When as much time was spent with a width as it took to
+        it begins with one; on a GPU with eight or 64, if there are more than one or than
+        eight, and they fit. When as much time was spent with a width as it took to
         compile, one eight times larger is compiled, and takes over if it is faster by
         more than 10%; this is done until one is not. Rounding errors depend on the width.
     chunk

@@ -60,9 +60,10 @@ class Evaluator:
         return values, gradients
 
 
-def members_at_once() -> int:
+def members_at_once(total: int = 64) -> int:
     """
-    How many points a device evaluates as one vectorised operation. (One that is chosen by
-    what is measured would make rounding errors, and with them draws, depend on the load.)
+    How many points a device evaluates as one vectorised operation, of as many as there
+    are. (One that is chosen by what is measured would make rounding errors, and with them
+    draws, depend on the load.)
     """
-    return 1 if jax.default_backend() == "cpu" else 64
+    return 1 if jax.default_backend() == "cpu" else min(total, 64)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -175,7 +175,12 @@ def blackjax():
 def round_from(evaluate: Evaluator) -> Callable:
     """What draws a round of every chain, each on a device of its own."""
     round = partial(round_of_one, evaluate.log_density, evaluate.structure)
-    return batch.map(round, width=members_at_once(), progress=False)
+
+    @cache
+    def rounds_of(width: int):
+        return batch.map(round, width=width, progress=False)
+
+    return lambda keys, *rest: rounds_of(members_at_once(len(keys)))(keys, *rest)
 
 
 def round_of_one(

@@ -49,10 +49,10 @@ class Rows:
 
     @property
     def total(self):
-        """Their sum."""
+        """Their sum, as the function returns it for one."""
         if self.row is not None:
-            return sum_over_rows(self.row, self.varying)
-        return self.values.sum(axis=0)
+            return with_array(self.like, sum_over_rows(self.row, self.varying))
+        return with_array(self.like, self.values.sum(axis=0))
 
 
 #: How many bytes the rows that a core of a CPU evaluates at once have, in each array of
@@ -175,7 +175,7 @@ def with_array(result, array):
     return new
 
 
-def evaluate(function: Callable, objects, is_alone=None) -> list[Rows]:
+def evaluate(function: Callable, objects) -> list[Rows]:
     """
     A function of each of many objects, traced once for all of one structure.
 
@@ -186,14 +186,8 @@ def evaluate(function: Callable, objects, is_alone=None) -> list[Rows]:
         results have one shape.
     objects
         The objects.
-    is_alone
-        Which of them are evaluated by themselves, as the libraries do it.
     """
-    return [
-        rows
-        for group in groups_from(objects, is_alone)
-        for rows in rows_from(function, group)
-    ]
+    return [rows for group in groups_from(objects) for rows in rows_from(function, group)]
 
 
 def stacked(function: Callable, objects):
@@ -215,10 +209,14 @@ def listed(function: Callable, objects) -> list:
     return [results[index] for index in range(len(results))]
 
 
-def summed(function: Callable, objects, is_alone=None):
+def summed(function: Callable, objects):
     """The sum of the function over the objects, as the libraries return it for one."""
-    parts = evaluate(function, objects, is_alone)
-    total = sum(part.total for part in parts)
+    return added([part.total for part in evaluate(function, objects)])
+
+
+def added(parts: list):
+    """The sum of what a function of the libraries returned, as they return it for one."""
+    total = sum(map(array_of, parts))
     # One that has nothing to add may return bare zeros.
-    likes = [part.like for part in parts if hasattr(part.like, "with_new_array")]
+    likes = [part for part in parts if hasattr(part, "with_new_array")]
     return with_array(likes[0] if likes else None, total)

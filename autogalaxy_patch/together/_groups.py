@@ -54,7 +54,7 @@ class Group:
         return jax.tree_util.tree_unflatten(self.treedef, leaves)
 
 
-def groups_from(objects, is_alone=None) -> list[Group]:
+def groups_from(objects) -> list[Group]:
     """
     Sort objects into groups, in the order of the first object of each.
 
@@ -63,13 +63,10 @@ def groups_from(objects, is_alone=None) -> list[Group]:
     objects
         Profiles or other objects, which need not be pytrees: one that is not, or cannot
         be taken apart, is a group of its own.
-    is_alone
-        Whether an object is to be a group of its own, whatever the others are.
     """
     members: dict[Any, list] = {}
     for index, obj in enumerate(objects):
-        alone = is_alone is not None and is_alone(obj)
-        leaves, treedef = (None, None) if alone else leaves_of(obj)
+        leaves, treedef = leaves_of(obj)
         key = ("alone", index) if leaves is None else (treedef, *map(kind_of, leaves))
         members.setdefault(key, []).append((index, obj, leaves))
     return [group_from(key[0], *zip(*rows, strict=True)) for key, rows in members.items()]

@@ -7,7 +7,8 @@ from autogalaxy.profiles.light.linear import LightProfileLinear
 from autogalaxy.profiles.mass.abstract.abstract import MassProfile
 
 from autofit_patch.pytree._made import holds_tracer
-from autogalaxy_patch.together._evaluate import summed
+from autogalaxy_patch.together._evaluate import added, summed
+from autogalaxy_patch.together._positions import by_position
 from autogalaxy_patch.together._switch import overrides
 
 try:
@@ -48,12 +49,18 @@ class Sum:
 
     def deflections_yx_2d_from(self, grid, xp, **kwargs):
         # The libraries compute what is known once, while they trace.
-        known_grid = not holds_tracer(grid.array)
-        return summed(
-            lambda profile: deflections_yx_2d_from(profile, grid, xp),
-            self.profiles,
-            is_alone=lambda profile: known_grid and is_known(profile),
-        )
+        is_fixed = not holds_tracer(grid.array)
+        known, traced = [], []
+        for profile in self.profiles:
+            (known if is_fixed and is_known(profile) else traced).append(profile)
+        parts = [deflections_yx_2d_from(profile, grid, xp) for profile in known]
+
+        def of_traced(grid):
+            return summed(lambda p: deflections_yx_2d_from(p, grid, xp), traced)
+
+        if traced:
+            parts.append(by_position(of_traced, grid))
+        return added(parts)
 
     def convergence_2d_from(self, grid, xp, **kwargs):
         return summed(lambda p: p.convergence_2d_from(grid=grid, xp=xp), self.profiles)

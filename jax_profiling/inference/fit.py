@@ -11,7 +11,7 @@ compares what it finds with what was simulated:
 `posterior` is `autofit_patch.posterior.Search`, which maximises from many starts and
 then draws by the No-U-Turn sampler, with gradients in coordinates in which the prior of
 every parameter is a standard normal distribution. `blackjax_nuts` is PyAutoFit's own
-search with gradients, started at the maximum that `posterior` finds; `nautilus` is its
+search with gradients, started near the maximum that `posterior` finds; `nautilus` is its
 nested sampler. All are given the same model, data and analysis.
 
 It prints a table by parameter, writes a figure of the fit and a corner plot with the
@@ -130,7 +130,8 @@ def nuts_search(start: af.Result) -> af.BlackJAXNUTS:
         name=f"{options.instrument.name}_blackjax_nuts",
         unique_tag=tag,
         num_chains=4,
-        initializer=start.start_point_from(n_points=4, jitter=0.0),
+        # A third of a standard deviation apart: PyAutoFit takes no equal ones.
+        initializer=start.start_point_from(n_points=4, jitter=0.3),
         seed=options.seed,
     )
 

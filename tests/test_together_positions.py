@@ -1,0 +1,165 @@
+"""Deflections are those of all positions at once, however few are evaluated at once."""
+
+import autogalaxy as ag
+import autolens as al
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from catalogue import classes, model_from, object_from
+
+import autolens_patch
+from autogalaxy_patch.together import _positions
+
+POSITIONS = np.random.default_rng(1).normal(0.0, 1.0, (50, 2))
+
+
+def grid_from(positions=POSITIONS):
+    """A grid as it is in a trace: of known numbers, which JAX has."""
+    return al.Grid2DIrregular(values=jnp.asarray(positions))
+
+
+#: Their deflections are those of the pixels that they are given.
+ON_PIXELS = ("InputDeflections", "InputPotential", "GaussianRandomField")
+
+MASS = {
+    name: cls
+    for name, cls in classes().items()
+    if issubclass(cls, al.mp.MassProfile)
+    and not issubclass(cls, al.lp_basis.Basis)
+    and cls.__name__ not in ON_PIXELS
+}
+
+
+@pytest.mark.parametrize("name", MASS)
+def test_deflections_at_a_position_depend_on_it_alone(name):
+    """What evaluating a few positions at once relies on, of every class of mass."""
+    model = model_from(MASS[name])
+    units = np.random.default_rng(1).uniform(0.3, 0.7, model.prior_count)
+    vector = model.vector_from_unit_vector(units)
+    profile = object_from(MASS[name], model, vector)
+
+    def deflections(positions):
+        grid = al.Grid2DIrregular(values=positions)
+        return np.asarray(profile.deflections_yx_2d_from(grid=grid).array)
+
+    parts = [deflections(positions) for positions in (POSITIONS[:1], POSITIONS[1:3])]
+    whole = deflections(POSITIONS[:3])
+    np.testing.assert_allclose(np.concatenate(parts), whole, rtol=1e-10, atol=1e-13)
+
+
+def tracer_from(parameters):
+    """Two planes of mass, one of which is known, and a source."""
+    radius, shear, other, centre = parameters
+    return al.Tracer(
+        [
+            al.Galaxy(
+                redshift=0.5,
+                mass=al.mp.Isothermal((centre, 0.1), (0.1, 0.05), radius),
+                shear=al.mp.ExternalShear(shear, 0.02),
+                halo=al.mp.IsothermalSph((0.3, 0.2), 0.1),
+            ),
+            al.Galaxy(
+                redshift=0.8,
+                one=al.mp.IsothermalSph((0.2, 0.1), other),
+                two=al.mp.IsothermalSph((0.2, -0.3), 2.0 * other),
+            ),
+            al.Galaxy(redshift=1.5, light=al.lp.Sersic()),
+        ]
+    )
+
+
+PARAMETERS = jnp.array([1.2, 0.05, 0.2, 0.03])
+
+
+@pytest.mark.parametrize("at_once", [8, 49])
+def test_values_and_gradients_are_those_of_one_by_one(monkeypatch, at_once):
+    def positions_in_source(parameters):
+        tracer = tracer_from(parameters)
+        traced = tracer.traced_grid_2d_list_from(grid=grid_from(), xp=jnp)
+        return traced[-1].array
+
+    def values_and_derivatives(parameters):
+        values, derivative = jax.jvp(
+            positions_in_source, (parameters,), (jnp.ones_like(parameters),)
+        )
+        weights = jnp.cos(jnp.arange(values.size)).reshape(values.shape)
+        gradient = jax.grad(lambda p: (weights * positions_in_source(p)).sum())
+        return values, derivative, gradient(parameters)
+
+    expected = jax.jit(values_and_derivatives)(PARAMETERS)
+    monkeypatch.setattr(_positions, "POSITIONS_AT_ONCE", at_once)
+    with autolens_patch.evaluate_together():
+        found = jax.jit(values_and_derivatives)(PARAMETERS)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-13)
+
+
+class Noted(al.mp.MassProfile):
+    """A mass that notes of how many positions it is asked for deflections."""
+
+    asked: list = []
+
+    def __init__(self, strength: float = 1.0):
+        super().__init__()
+        self.strength = strength
+
+    def deflections_yx_2d_from(self, grid, xp=np, **kwargs):
+        self.asked.append(len(grid.array))
+        return al.VectorYX2DIrregular(values=self.strength * grid.array, grid=grid)
+
+
+class NeedsNumbers(Noted):
+    """A mass that needs numbers where JAX has none."""
+
+    def deflections_yx_2d_from(self, grid, xp=np, **kwargs):
+        known = np.asarray(grid.array)
+        return super().deflections_yx_2d_from(al.Grid2DIrregular(values=known), xp)
+
+
+def asked_of(monkeypatch, cls, grid) -> list:
+    """Of how many positions a mass is asked in a trace; its deflections are compared."""
+    monkeypatch.setattr(_positions, "POSITIONS_AT_ONCE", 8)
+    monkeypatch.setattr(Noted, "asked", [])
+
+    def deflections(strength):
+        galaxy = ag.Galaxies(
+            [al.Galaxy(0.5, mass=cls(strength), shear=al.mp.ExternalShear(strength))]
+        )
+        return galaxy.deflections_yx_2d_from(grid=grid, xp=jnp).array
+
+    with autolens_patch.evaluate_together():
+        found = jax.jit(deflections)(2.0)
+    asked = list(Noted.asked)
+    expected = deflections(2.0)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    return asked
+
+
+def test_no_more_than_a_few_positions_are_evaluated_at_once(monkeypatch):
+    assert max(asked_of(monkeypatch, Noted, grid_from())) <= 8
+
+
+def test_a_mass_that_needs_the_numbers_of_the_grid_gets_all_of_them(monkeypatch):
+    assert set(asked_of(monkeypatch, NeedsNumbers, grid_from())) == {50}
+
+
+def test_grid_of_pixels_is_evaluated_as_a_whole(monkeypatch):
+    grid = al.Grid2D.uniform(shape_native=(5, 5), pixel_scales=0.3)
+    assert max(asked_of(monkeypatch, Noted, grid)) == 25
+
+
+def test_deflections_are_on_the_grid_that_was_given(monkeypatch):
+    monkeypatch.setattr(_positions, "POSITIONS_AT_ONCE", 8)
+    grid = grid_from()
+    galaxy = al.Galaxy(
+        0.5,
+        mass=al.mp.Isothermal(einstein_radius=jnp.array(1.0)),
+        two=al.mp.ExternalShear(),
+    )
+    with autolens_patch.evaluate_together():
+        deflections = galaxy.deflections_yx_2d_from(grid=grid, xp=jnp)
+    expected = galaxy.deflections_yx_2d_from(grid=grid, xp=jnp)
+    np.testing.assert_array_equal(deflections.grid.array, POSITIONS)
+    assert type(deflections) is type(expected)
+    np.testing.assert_allclose(deflections.array, expected.array, rtol=1e-12)
