@@ -66,4 +66,4 @@ def members_at_once(total: int = 64) -> int:
     are. (One that is chosen by what is measured would make rounding errors, and with them
     draws, depend on the load.)
     """
-    return 1 if jax.default_backend() == "cpu" else min(total, 64)
+    return 1 if jax.default_backend() == "cpu" else total

@@ -96,7 +96,7 @@ class Pipelines:
 
         # Each process has data of its own.
         options = {
-            "width": members_at_once(),
+            "width": members_at_once(AT_ONCE_ELSEWHERE),
             "progress": False,
             "split_over_processes": False,
         }

@@ -180,7 +180,7 @@ def round_from(evaluate: Evaluator) -> Callable:
     def rounds_of(width: int):
         return batch.map(round, width=width, progress=False)
 
-    return lambda keys, *rest: rounds_of(members_at_once(len(keys)))(keys, *rest)
+    return lambda keys, *rest: rounds_of(members_at_once(min(len(keys), 64)))(keys, *rest)
 
 
 def round_of_one(
