@@ -73,7 +73,7 @@ class Program:
     width
         How many members a device evaluates at once.
     capacity
-        How many members a device holds, at least.
+        How many members a device holds at most: a multiple of the width, once at least.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class Program:
 
     def __init__(self, function, members, outputs, devices, width, capacity):
         self.width = width
-        self.capacity = -(-capacity // width) * width
+        self.capacity = max(1, capacity // width) * width
         self.loops = self.capacity > width
         self.total_devices = len(devices)
         self.seconds_per_member = None
