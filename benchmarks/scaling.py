@@ -95,7 +95,7 @@ def page_from(cost: dict, gather: float) -> str:
     table = "\n".join(rows)
     no_gpu = ""
     if cost["device"].startswith("cpu"):
-        no_gpu = "**No GPU was available when this page was written.** "
+        no_gpu = "What a GPU takes is on [the page of batches](batches.md#on-a-gpu). "
     inputs, outputs = 8 * cost["parameters"], 8
     return f"""# What a million likelihoods cost
 
