@@ -144,7 +144,8 @@ def test_several_arguments_are_members_together():
     np.testing.assert_array_equal(values, x * y)
 
 
-def test_faster_width_takes_over_and_values_stay(monkeypatch):
+@pytest.mark.parametrize("chunk", [None, 20])
+def test_faster_width_takes_over_and_values_stay(monkeypatch, chunk):
     traces = []
 
     def counted(x):
@@ -162,7 +163,7 @@ def test_faster_width_takes_over_and_values_stay(monkeypatch):
         return values
 
     monkeypatch.setattr(_evaluator.Program, "__call__", timed)
-    mapped = batch.map(counted)
+    mapped = batch.map(counted, chunk=chunk)
     members = np.random.default_rng(3).normal(size=(300, 4))
     for _ in range(4):
         np.testing.assert_allclose(mapped(members), np.sin(members).sum(1), rtol=1e-12)
@@ -199,6 +200,17 @@ def test_gpu_begins_with_fewer_if_more_do_not_fit(monkeypatch):
     monkeypatch.setattr(_evaluator, "free_memory_from", lambda devices: 4 * 10_000)
     assert as_on_a_gpu(monkeypatch, jnp.sin, np.arange(100.0)) == 8
     assert needed == [64, 8]
+
+
+def test_wider_than_what_does_not_fit_is_not_tried(monkeypatch):
+    monkeypatch.setattr(_evaluator, "free_memory_from", lambda devices: 40_000)
+    memory = property(lambda program: 1000 * program.width)
+    monkeypatch.setattr(_evaluator.Program, "memory", memory)
+    monkeypatch.setattr(_evaluator, "FIRST_WIDTH", {})
+    mapped = batch.map(jnp.sin, devices=jax.local_devices()[:1])
+    mapped(np.arange(100.0))
+    (evaluator,) = mapped._evaluators.values()
+    assert evaluator._widths == []
 
 
 def test_gpu_begins_with_one_if_a_function_cannot_be_vectorised(monkeypatch):

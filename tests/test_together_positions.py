@@ -1,5 +1,7 @@
 """Deflections are those of all positions at once, however few are evaluated at once."""
 
+import functools
+
 import autogalaxy as ag
 import autolens as al
 import jax
@@ -7,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from catalogue import classes, model_from, object_from
+from conftest import together_and_plain
 
 import autolens_patch
 from autogalaxy_patch.together import _positions
@@ -95,58 +98,118 @@ def test_values_and_gradients_are_those_of_one_by_one(monkeypatch, at_once):
         np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-13)
 
 
-class Noted(al.mp.MassProfile):
-    """A mass that notes of how many positions it is asked for deflections."""
+def deflections_of(*masses, grid=None):
+    """The deflections of a plane of masses, by their strength."""
+    at = grid_from() if grid is None else grid
 
-    asked: list = []
+    def deflections(strength):
+        made = {f"mass_{i}": mass(strength) for i, mass in enumerate(masses)}
+        galaxies = ag.Galaxies([al.Galaxy(0.5, **made)])
+        return galaxies.deflections_yx_2d_from(grid=at, xp=jnp).array
+
+    return deflections
+
+
+def isothermal(strength):
+    return al.mp.IsothermalSph((0.1, 0.2), strength)
+
+
+def asked_of(monkeypatch, before=lambda grid: None, **others) -> list:
+    """
+    Of how many positions a mass of the libraries is asked in a trace. Its deflections are
+    compared with those of one by one.
+    """
+    original = al.mp.IsothermalSph.deflections_yx_2d_from
+    asked = []
+
+    def noted(self, grid, xp=np, **kwargs):
+        before(grid)
+        asked.append(len(grid.array))
+        return original(self, grid=grid, xp=xp, **kwargs)
+
+    monkeypatch.setattr(al.mp.IsothermalSph, "deflections_yx_2d_from", noted)
+    monkeypatch.setattr(_positions, "POSITIONS_AT_ONCE", 8)
+    found, expected = together_and_plain(deflections_of(isothermal, **others), 2.0)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    return asked[:-1]  # the last is that of one by one
+
+
+def test_no_more_than_a_few_positions_are_evaluated_at_once(monkeypatch):
+    assert 2 < max(asked_of(monkeypatch)) <= 8
+
+
+def test_a_mass_that_needs_the_numbers_of_the_grid_gets_all_of_them(monkeypatch):
+    asked = asked_of(monkeypatch, before=lambda grid: np.asarray(grid.array))
+    assert asked == [50]
+
+
+def test_grid_of_pixels_is_evaluated_as_a_whole(monkeypatch):
+    grid = al.Grid2D.uniform(shape_native=(5, 5), pixel_scales=0.3)
+    assert asked_of(monkeypatch, grid=grid) == [25]
+
+
+def test_no_tracer_of_a_part_is_kept(monkeypatch):
+    monkeypatch.setattr(_positions, "POSITIONS_AT_ONCE", 8)
+    with jax.checking_leaks(), autolens_patch.evaluate_together():
+        jax.jit(jax.grad(lambda x: deflections_of(isothermal)(x).sum()))(2.0)
+
+
+class Own(al.mp.MassProfile):
+    """A mass of a user's."""
 
     def __init__(self, strength: float = 1.0):
         super().__init__()
         self.strength = strength
 
+
+class Keeps(Own):
+    """One that keeps what it computed."""
+
+    @functools.cached_property
+    def twice(self):
+        return 2.0 * self.strength
+
     def deflections_yx_2d_from(self, grid, xp=np, **kwargs):
-        self.asked.append(len(grid.array))
-        return al.VectorYX2DIrregular(values=self.strength * grid.array, grid=grid)
+        return al.VectorYX2DIrregular(values=self.twice * grid.array, grid=grid)
 
 
-class NeedsNumbers(Noted):
-    """A mass that needs numbers where JAX has none."""
+class Uniform(Own):
+    """One whose deflections are the same everywhere."""
 
     def deflections_yx_2d_from(self, grid, xp=np, **kwargs):
-        known = np.asarray(grid.array)
-        return super().deflections_yx_2d_from(al.Grid2DIrregular(values=known), xp)
+        return xp.array([self.strength, 2.0])
 
 
-def asked_of(monkeypatch, cls, grid) -> list:
-    """Of how many positions a mass is asked in a trace; its deflections are compared."""
+class Centred(Own):
+    """One whose deflections depend on all positions."""
+
+    def deflections_yx_2d_from(self, grid, xp=np, **kwargs):
+        return self.strength * (grid.array - grid.array.mean(axis=0))
+
+
+@pytest.mark.parametrize("beside", [(), (isothermal,)], ids=["alone", "beside another"])
+@pytest.mark.parametrize("mass", [Keeps, Uniform, Centred])
+def test_a_mass_of_a_user_gets_all_positions(monkeypatch, mass, beside):
     monkeypatch.setattr(_positions, "POSITIONS_AT_ONCE", 8)
-    monkeypatch.setattr(Noted, "asked", [])
-
-    def deflections(strength):
-        galaxy = ag.Galaxies(
-            [al.Galaxy(0.5, mass=cls(strength), shear=al.mp.ExternalShear(strength))]
-        )
-        return galaxy.deflections_yx_2d_from(grid=grid, xp=jnp).array
-
-    with autolens_patch.evaluate_together():
-        found = jax.jit(deflections)(2.0)
-    asked = list(Noted.asked)
-    expected = jax.jit(deflections)(2.0)
-    np.testing.assert_allclose(found, expected, rtol=1e-12)
-    return asked
+    deflections = deflections_of(mass, *beside)
+    together, plain = together_and_plain(deflections, 1.5)
+    assert together.shape == plain.shape
+    np.testing.assert_allclose(together, plain, rtol=1e-12)
 
 
-def test_no_more_than_a_few_positions_are_evaluated_at_once(monkeypatch):
-    assert max(asked_of(monkeypatch, Noted, grid_from())) <= 8
+class Forgets(Own):
+    """One whose deflections are not returned."""
+
+    def deflections_yx_2d_from(self, grid, xp=np, **kwargs):
+        pass
 
 
-def test_a_mass_that_needs_the_numbers_of_the_grid_gets_all_of_them(monkeypatch):
-    assert set(asked_of(monkeypatch, NeedsNumbers, grid_from())) == {50}
-
-
-def test_grid_of_pixels_is_evaluated_as_a_whole(monkeypatch):
-    grid = al.Grid2D.uniform(shape_native=(5, 5), pixel_scales=0.3)
-    assert max(asked_of(monkeypatch, Noted, grid)) == 25
+def test_a_mass_that_returns_nothing_is_an_error():
+    with (
+        autolens_patch.evaluate_together(),
+        pytest.raises(TypeError, match="returned None, and not an array"),
+    ):
+        jax.jit(deflections_of(Forgets))(1.5)
 
 
 def test_deflections_are_on_the_grid_that_was_given(monkeypatch):

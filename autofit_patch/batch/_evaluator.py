@@ -73,7 +73,7 @@ class Program:
     width
         How many members a device evaluates at once.
     capacity
-        How many members a device holds at most: a multiple of the width, once at least.
+        How many members a device holds, to the next multiple of the width.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class Program:
 
     def __init__(self, function, members, outputs, devices, width, capacity):
         self.width = width
-        self.capacity = max(1, capacity // width) * width
+        self.capacity = -(-capacity // width) * width
         self.loops = self.capacity > width
         self.total_devices = len(devices)
         self.seconds_per_member = None
@@ -329,9 +329,12 @@ class Evaluator:
                 program = self._program_of(width)
             except Exception:
                 # What is wrong with the function, not with the width, is said below.
-                continue
-            if self._fits(program):
-                return program
+                pass
+            else:
+                if self._fits(program):
+                    return program
+            # Nor will a wider one.
+            self._widths = []
         return self._program_of(self._first_widths[0])
 
     def _fits(self, program: Program) -> bool:

@@ -74,8 +74,9 @@ class BatchMap:
         compile, one eight times larger is compiled, and takes over if it is faster by
         more than 10%; this is done until one is not. Rounding errors depend on the width.
     chunk
-        How many members are on the devices at once. Left out, as many as take a quarter
-        of the free memory, up to 512 a device, or 2 MB of them (64 MB on a GPU).
+        How many members are on the devices at once, to the next multiple of the width on
+        each. Left out, as many as take a quarter of the free memory, up to 512 a device,
+        or 2 MB of them (64 MB on a GPU).
     devices
         The devices; all of this process by default.
     on_error

@@ -159,6 +159,8 @@ def rows_from(function: Callable, group: Group) -> list[Rows]:
 
 def array_of(result):
     """The numbers in what a function of the libraries returned."""
+    if result is None:
+        raise TypeError("a function of a profile returned None, and not an array")
     array = getattr(result, "array", result)
     # What has nothing to add, a basis of mass that is asked for its image, returns a 0.
     return array if hasattr(array, "shape") else np.asarray(array, dtype=float)

@@ -43,26 +43,24 @@ def by_position(function: Callable, grid):
         or not one_after_another()
     ):
         return function(grid)
-    returned = []
-
-    def of_a_part(positions):
-        result = function(aa.Grid2DIrregular(values=positions))
-        returned.append(with_array(result, None))
-        return array_of(result)
-
     positions = jnp.asarray(grid.array)
     # Parts of one length, as many in each half; the last position fills the last of them.
     parts = 2 * -(-total // (2 * POSITIONS_AT_ONCE))
     each = -(-total // parts)
     missing = jnp.broadcast_to(positions[-1], (parts * each - total, 2))
-    positions = jnp.concatenate([positions, missing]).reshape(parts, each, 2)
+    in_parts = jnp.concatenate([positions, missing]).reshape(parts, each, 2)
     try:
-        vectors = over_rows(of_a_part, (positions,), 1)
+        # In the trace around, so that what an object keeps of this is of no inner one.
+        like = function(aa.Grid2DIrregular(values=positions[:2]))
+        vectors = over_rows(
+            lambda part: array_of(function(aa.Grid2DIrregular(values=part))),
+            *((in_parts,), 1),
+        )
     except Exception:
         # A class that needs the numbers of the grid. What is wrong otherwise, the
         # evaluation as a whole will say.
         return function(grid)
-    vectors = with_array(returned[-1], vectors.reshape(-1, 2)[:total])
+    vectors = with_array(like, vectors.reshape(-1, 2)[:total])
     if hasattr(vectors, "grid"):
         vectors.grid = grid
     return vectors

@@ -48,18 +48,23 @@ class Sum:
         return [self]
 
     def deflections_yx_2d_from(self, grid, xp, **kwargs):
-        # The libraries compute what is known once, while they trace.
+        def of(profiles, grid):
+            return summed(lambda p: deflections_yx_2d_from(p, grid, xp), profiles)
+
         is_fixed = not holds_tracer(grid.array)
-        known, traced = [], []
+        known, own, others = [], [], []
         for profile in self.profiles:
-            (known if is_fixed and is_known(profile) else traced).append(profile)
+            if is_fixed and is_known(profile):
+                known.append(profile)
+            else:
+                (own if overrides(type(profile)) else others).append(profile)
+        # The libraries compute what is known once, while they trace.
         parts = [deflections_yx_2d_from(profile, grid, xp) for profile in known]
-
-        def of_traced(grid):
-            return summed(lambda p: deflections_yx_2d_from(p, grid, xp), traced)
-
-        if traced:
-            parts.append(by_position(of_traced, grid))
+        # What a class of a user's returns may depend on all positions.
+        if own:
+            parts.append(of(own, grid))
+        if others:
+            parts.append(by_position(lambda grid: of(others, grid), grid))
         return added(parts)
 
     def convergence_2d_from(self, grid, xp, **kwargs):
