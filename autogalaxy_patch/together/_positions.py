@@ -11,6 +11,7 @@ from autogalaxy_patch.together._evaluate import (
     over_rows,
     with_array,
 )
+from autogalaxy_patch.together._once import split
 
 #: Of how many positions a core of a CPU evaluates a function at once.
 POSITIONS_AT_ONCE = 2**15
@@ -49,18 +50,24 @@ def by_position(function: Callable, grid):
     each = -(-total // parts)
     missing = jnp.broadcast_to(positions[-1], (parts * each - total, 2))
     in_parts = jnp.concatenate([positions, missing]).reshape(parts, each, 2)
+    returned = []
+
+    def of_a_part(part):
+        result = function(aa.Grid2DIrregular(values=part))
+        returned.append(with_array(result, None))
+        if hasattr(result, "grid"):
+            returned[-1].grid = None  # that of the part ends with its trace
+        return array_of(result)
+
     try:
-        # In the trace around, so that what an object keeps of this is of no inner one.
-        like = function(aa.Grid2DIrregular(values=positions[:2]))
-        vectors = over_rows(
-            lambda part: array_of(function(aa.Grid2DIrregular(values=part))),
-            *((in_parts,), 1),
-        )
+        row = split(of_a_part, in_parts)
     except Exception:
         # A class that needs the numbers of the grid. What is wrong otherwise, the
         # evaluation as a whole will say.
         return function(grid)
-    vectors = with_array(like, vectors.reshape(-1, 2)[:total])
+    vectors = with_array(
+        returned[-1], over_rows(row, (in_parts,), 1).reshape(-1, 2)[:total]
+    )
     if hasattr(vectors, "grid"):
         vectors.grid = grid
     return vectors
