@@ -197,6 +197,18 @@ def test_a_mass_of_a_user_gets_all_positions(monkeypatch, mass, beside):
     np.testing.assert_allclose(together, plain, rtol=1e-12)
 
 
+def test_a_mass_of_a_user_in_a_basis_gets_all_positions(monkeypatch):
+    monkeypatch.setattr(_positions, "POSITIONS_AT_ONCE", 8)
+
+    def deflections(strength):
+        basis = al.lp_basis.Basis(profile_list=[Centred(strength), isothermal(strength)])
+        grid = grid_from(strength * POSITIONS)  # as on a second plane
+        return al.Galaxy(0.5, basis=basis).deflections_yx_2d_from(grid=grid, xp=jnp).array
+
+    together, plain = together_and_plain(deflections, 1.5)
+    np.testing.assert_allclose(together, plain, rtol=1e-12)
+
+
 class Forgets(Own):
     """One whose deflections are not returned."""
 

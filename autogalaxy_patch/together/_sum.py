@@ -57,7 +57,7 @@ class Sum:
             if is_fixed and is_known(profile):
                 known.append(profile)
             else:
-                (own if overrides(type(profile)) else others).append(profile)
+                (own if is_own(profile) else others).append(profile)
         # The libraries compute what is known once, while they trace.
         parts = [deflections_yx_2d_from(profile, grid, xp) for profile in known]
         # What a class of a user's returns may depend on all positions.
@@ -90,6 +90,12 @@ def is_known(profile) -> bool:
         for name, value in vars(profile).items()
         if name != "mass_to_light_ratio"
     )
+
+
+def is_own(profile) -> bool:
+    """Whether a profile, or one of a basis, does anything in a way of a user's."""
+    parts = getattr(profile, "profile_list", ())
+    return overrides(type(profile)) or any(map(is_own, parts))
 
 
 def mass_profiles_of(galaxy) -> list:
