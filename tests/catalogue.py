@@ -72,6 +72,9 @@ def classes() -> dict:
     }
 
 
+#: Classes whose deflections are interpolated on the grid that they are given.
+ON_PIXELS = ("InputDeflections", "InputPotential", "GaussianRandomField")
+
 #: Methods that are left out, with the reason.
 TOO_SLOW = {
     f"{name}.potential_2d_from": "takes seconds to a minute for two points on NumPy"
@@ -176,7 +179,7 @@ def methods_of(cls: type) -> dict:
         return light
     if below(al.mp.MassProfile):
         grid = GRID
-        if cls.__name__ in ("InputDeflections", "InputPotential", "GaussianRandomField"):
+        if cls.__name__ in ON_PIXELS:
             grid = data_grid()
         names = [name for name in mass if f"{cls.__name__}.{name}" not in TOO_SLOW]
         return {name: of_grid(name, grid) for name in names}

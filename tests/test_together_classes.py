@@ -13,15 +13,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from catalogue import GRID, classes, data_grid, made_by_hand, methods_of, model_from
+from catalogue import (
+    GRID,
+    ON_PIXELS,
+    classes,
+    data_grid,
+    made_by_hand,
+    methods_of,
+    model_from,
+)
 
 import autolens_patch
 
 LIGHT = ("image_2d_from",)
 MASS = ("deflections_yx_2d_from", "convergence_2d_from", "potential_2d_from")
-
-#: Their deflections are interpolated on the grid that they are given.
-ON_PIXELS = ("InputDeflections", "InputPotential", "GaussianRandomField")
 
 #: Mass that is left out: programs of thousands of operations, two minutes of them.
 #: They do nothing that the others do not: ``mp.Sersic`` is such a sum too. Of classes of

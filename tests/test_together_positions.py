@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from catalogue import classes, model_from, object_from
+from catalogue import ON_PIXELS, classes, model_from, object_from
 from conftest import together_and_plain
 
 import autolens_patch
@@ -21,9 +21,6 @@ def grid_from(positions=POSITIONS):
     """A grid as it is in a trace: of known numbers, which JAX has."""
     return al.Grid2DIrregular(values=jnp.asarray(positions))
 
-
-#: Their deflections are those of the pixels that they are given.
-ON_PIXELS = ("InputDeflections", "InputPotential", "GaussianRandomField")
 
 MASS = {
     name: cls
