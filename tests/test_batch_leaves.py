@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import run_python
+from jax import lax
 from jax.experimental import io_callback
 
 from autofit_patch import batch
@@ -62,19 +63,39 @@ def test_keys_of_random_numbers_are_members_and_values(implementation, width):
     jitted = jax.jit(function)
     for index in range(7):
         expected = jitted(member(index, members))
-        if implementation == "threefry2x32" or width == 1:  # others depend on vmap
-            np.testing.assert_allclose(
-                values["draw"][index], expected["draw"], rtol=1e-12
-            )
-            assert values["next"][index] == expected["next"]
+        np.testing.assert_allclose(values["draw"][index], expected["draw"], rtol=1e-12)
+        assert values["next"][index] == expected["next"]
         assert (values["same"][index] == members["pair"][index]).all()
         assert values["new"][index] == jax.random.key(index)
     assert jax.random.key_impl(values["next"]) == implementation
     assert batch.size(batch.map(function)(batch.take(members, []))) == 0
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda seed: jax.random.bits(jax.random.key(seed, impl="rbg"), (4,)),
+        lambda seed: lax.rng_bit_generator(
+            jnp.stack([seed] * 4).astype(jnp.uint32), (3,)
+        )[1],
+        jax.jit(lambda seed: jax.random.normal(jax.random.key(seed, impl="rbg"))),
+        lambda seed: lax.fori_loop(
+            0,
+            2,
+            lambda _, x: jax.random.normal(jax.random.key(seed, impl="rbg")) + x,
+            0.0,
+        ),
+    ],
+    ids=["key", "bits", "inside jit", "inside a loop"],
+)
+def test_draws_do_not_depend_on_how_many_are_evaluated_at_once(function):
+    seeds = np.arange(5)
+    expected = by_loop(function, seeds)
+    assert_equal(batch.map(function, width=3)(seeds), expected)
+
+
 def test_keys_of_two_implementations_are_two_kinds():
-    mapped = batch.map(lambda key: jax.random.bits(key, (4,)))
+    mapped = batch.map(lambda key: jax.random.bits(key, (4,)), width=2)
     for implementation in ("rbg", "unsafe_rbg", "rbg"):
         keys = jnp.stack([jax.random.key(7, impl=implementation)] * 2)
         expected = [jax.random.bits(key, (4,)) for key in keys]

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.dtypes import float0
-from jax.extend.core import jaxpr_as_fun
+from jax.extend.core import jaxpr_as_fun, subjaxprs
 from jax.sharding import AbstractMesh, Mesh, NamedSharding, use_abstract_mesh
 from jax.sharding import PartitionSpec as P
 from jax.tree_util import tree_flatten_with_path
@@ -217,6 +217,23 @@ def one_at_a_time(function):
     return evaluate
 
 
+def draws_in_one_go(jaxpr) -> bool:
+    """
+    Whether what a function draws depends on how many members are evaluated at once.
+
+    JAX's generators ``rbg`` and ``unsafe_rbg`` draw for a batch by the key of its first
+    member (`jax.random`, "Advanced RNG configuration").
+    """
+    for equation in jaxpr.eqns:
+        name = equation.primitive.name
+        if name == "rng_bit_generator" or (
+            name.startswith("random_")
+            and any("rbg" in str(variable.aval) for variable in equation.invars)
+        ):
+            return True
+    return any(map(draws_in_one_go, subjaxprs(jaxpr)))
+
+
 def output_from(leaf, path):
     """A leaf of what a function returns, as JAX has it."""
     try:
@@ -274,6 +291,8 @@ class Evaluator:
         if any(map(is_tracer, jaxpr.consts)):
             raise TypeError(TRACED)
         self._function = lambda rows: jaxpr_as_fun(jaxpr)(*rows)
+        if draws_in_one_go(jaxpr.jaxpr):
+            width = 1
         memory = SHARE_OF_MEMORY * free_memory_from(devices)
         needed = max(1, members.bytes + self.outputs.bytes)
         platform = devices[0].platform
