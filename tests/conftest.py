@@ -76,6 +76,20 @@ def nothing_before():
     gc.freeze()
 
 
+@pytest.fixture
+def compilations():
+    """A list to which every compilation of XLA adds an entry."""
+    seen = []
+
+    def listen(event, *arguments, **keywords):
+        if event.endswith("backend_compile_duration"):
+            seen.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    yield seen
+    jax.monitoring.unregister_event_duration_listener(listen)
+
+
 def json_from_python(code: str, **environment):
     """What a program in a fresh interpreter prints last, as JSON."""
     process = run_python(code, **environment)

@@ -65,7 +65,7 @@ def test_what_is_found_does_not_depend_on_the_others(pipelines, found, at_once):
         np.testing.assert_array_equal(draws.points.x, found[index][1].points.x)
 
 
-def test_two_programs_are_compiled_in_all():
+def test_two_programs_are_compiled_in_all(compilations):
     traces = []
 
     def counted(instance, data):
@@ -76,8 +76,11 @@ def test_two_programs_are_compiled_in_all():
     for total in (2, 5):
         list(pipelines.run(fitted, list(DATA[:total])))
         seen = len(traces)
+    compilations.clear()
     list(pipelines.run(fitted, list(DATA)))
     assert len(traces) == seen
+    # Nor are small ones, which would be compiled for each of the data.
+    assert not compilations
     assert len(pipelines._evaluate._evaluators) == 1
     assert len(pipelines._draw_round._evaluators) == 1
 

@@ -1,10 +1,10 @@
 """Many maximisations at once, of which those that can no longer matter are stopped."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -136,10 +136,9 @@ def optimise(
     after_round: Callable,
 ) -> Optima:
     """Go on with maximisations to their end. (See ``Pipeline.optimise``.)"""
-    adam = adam_from(steps, learning_rate)
     while len(state.running) and len(state.paths) < steps:
         for _ in range(min(STEPS_A_ROUND, steps - len(state.paths))):
-            take_step(evaluate, adam, state)
+            take_step(evaluate, state, steps, float(learning_rate))
         keep_running(state, steps)
         after_round(state)
     if not np.isfinite(state.values).any():
@@ -157,33 +156,44 @@ def optimise(
     )
 
 
-def adam_from(steps: int, learning_rate: float) -> Callable:
-    """Adam, whose steps become shorter, as a function of arrays that JAX compiled."""
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def adam(steps: int, learning_rate: float, count, gradients, rows, *moments):
+    """A step of Adam, whose steps become shorter: the rows and moments after it."""
     schedule = optax.cosine_decay_schedule(learning_rate, steps, alpha=0.02)
-    scale = optax.scale_by_adam()
-
-    @jax.jit
-    def step(count, gradients, rows, *moments):
-        state = optax.ScaleByAdamState(count, *moments)
-        direction, state = scale.update(gradients, state)
-        return rows + schedule(count) * direction, state.mu, state.nu
-
-    return step
+    state = optax.ScaleByAdamState(count, *moments)
+    direction, state = optax.scale_by_adam().update(gradients, state)
+    return rows + schedule(count) * direction, state.mu, state.nu
 
 
-def take_step(evaluate: Evaluator, adam: Callable, state: Maximisations):
-    """Let all that are running take a step uphill."""
+def on_host():
+    """A CPU computes what a GPU would take longer to begin with, if JAX may use one."""
+    try:
+        (device, *_) = jax.local_devices(backend="cpu")
+    except RuntimeError:
+        device = None
+    return jax.default_device(device)
+
+
+def take_step(
+    evaluate: Evaluator, state: Maximisations, steps: int, learning_rate: float
+):
+    """Let all that are running take a step of Adam uphill."""
     values, gradients = evaluate(state.rows)
-    state.evaluations += len(values)
+    running, total = len(values), len(state.values)
+    state.evaluations += running
     better = values > state.values[state.running]
     state.best[state.running[better]] = state.rows[better]
     state.values[state.running[better]] = values[better]
-    path = np.full(len(state.values), np.nan)
+    path = np.full(total, np.nan)
     path[state.running] = values
-    count = jnp.asarray(len(state.paths), dtype=jnp.int32)
+    # As many rows as there were at first, so that one program serves to the end.
+    rows = (gradients, state.rows, *state.moments)
+    rows = [np.pad(each, ((0, total - running), (0, 0))) for each in rows]
+    with on_host():
+        rows = adam(steps, learning_rate, np.int32(len(state.paths)), *rows)
     state.paths.append(path)
-    rows, *moments = adam(count, gradients, state.rows, *state.moments)
-    state.rows, state.moments = np.array(rows), tuple(map(np.array, moments))
+    state.rows, *moments = (np.array(each)[:running] for each in rows)
+    state.moments = tuple(moments)
 
 
 def keep_running(state: Maximisations, steps: int):

@@ -247,6 +247,8 @@ figure = corner.corner(
     weights=weights,
     labels=list(map(short, names)),
     truths=truth,
+    # Samples of Nautilus without a weight are from all of the prior.
+    range=[0.999] * len(names),
     max_n_ticks=2,
     plot_datapoints=False,
     label_kwargs={"fontsize": 10},
