@@ -7,8 +7,10 @@ from types import SimpleNamespace
 
 import autoarray as aa
 import autogalaxy as ag
+import jax
 import jax.numpy as jnp
 import numpy as np
+from autoarray.inversion.inversion.imaging.abstract import AbstractInversionImaging
 from autoarray.operators.over_sampling.over_sampler import OverSampler
 from autogalaxy.profiles.light.linear import (
     LightProfileLinear,
@@ -19,7 +21,12 @@ from autogalaxy.profiles.light.operated.abstract import LightProfileOperated
 from autofit_patch.pytree._made import holds_tracer
 from autogalaxy_patch.together._binning import binned, binning_of
 from autogalaxy_patch.together._convolution import frame_from
-from autogalaxy_patch.together._evaluate import listed, stacked, with_array
+from autogalaxy_patch.together._evaluate import (
+    listed,
+    one_after_another,
+    stacked,
+    with_array,
+)
 from autogalaxy_patch.together._sum import (
     Sum,
     each_of,
@@ -198,6 +205,23 @@ def operated_mapping_matrix_override(original, self):
         profiles,
     )
     return images.T
+
+
+@replaces(
+    "autoarray",
+    AbstractInversionImaging,
+    "operated_mapping_matrix_list",
+    "self",
+)
+def operated_mapping_matrix_list(original, self):
+    matrices = original(self)
+    if len(matrices) == 1 or not one_after_another():
+        return matrices
+    # The columns of one matrix, which XLA would otherwise write twice: apart for what is
+    # reconstructed of each linear object, and all of them for the curvature.
+    total = jax.lax.optimization_barrier(jnp.hstack(matrices))
+    ends = np.cumsum([matrix.shape[1] for matrix in matrices])
+    return jnp.split(total, ends[:-1], axis=1)
 
 
 def is_blurred_by_fft(psf, use_mixed_precision: bool) -> bool:
