@@ -83,7 +83,7 @@ def compilations():
 
     def listen(event, *arguments, **keywords):
         if event.endswith("backend_compile_duration"):
-            seen.append(event)
+            seen.append(keywords.get("fun_name", event))
 
     jax.monitoring.register_event_duration_secs_listener(listen)
     yield seen

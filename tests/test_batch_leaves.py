@@ -11,6 +11,7 @@ import pytest
 from conftest import run_python
 from jax import lax
 from jax.experimental import io_callback
+from jax.extend.random import define_prng_impl
 
 from autofit_patch import batch
 
@@ -71,25 +72,42 @@ def test_keys_of_random_numbers_are_members_and_values(implementation, width):
     assert batch.size(batch.map(function)(batch.take(members, []))) == 0
 
 
+def drawn(seed, impl="rbg"):
+    return jax.random.normal(jax.random.key(jnp.asarray(seed).astype(int), impl=impl))
+
+
+#: A generator of a user's own.
+OWN = define_prng_impl(
+    key_shape=(4,),
+    seed=lambda seed: jnp.arange(4, dtype=jnp.uint32) + seed.astype(jnp.uint32),
+    split=lambda key, shape: jnp.broadcast_to(key, (*shape, 4)),
+    fold_in=lambda key, data: key + data,
+    random_bits=lambda key, bit_width, shape: lax.rng_bit_generator(
+        key, shape, dtype=jnp.dtype(f"uint{bit_width}")
+    )[1],
+    name="own",
+    tag="own",
+)
+
+
 @pytest.mark.parametrize(
     "function",
     [
-        lambda seed: jax.random.bits(jax.random.key(seed, impl="rbg"), (4,)),
-        lambda seed: lax.rng_bit_generator(
-            jnp.stack([seed] * 4).astype(jnp.uint32), (3,)
-        )[1],
-        jax.jit(lambda seed: jax.random.normal(jax.random.key(seed, impl="rbg"))),
-        lambda seed: lax.fori_loop(
-            0,
-            2,
-            lambda _, x: jax.random.normal(jax.random.key(seed, impl="rbg")) + x,
-            0.0,
+        drawn,
+        jax.jit(drawn),
+        lambda seed: drawn(seed, OWN),
+        lambda seed: lax.rng_bit_generator(jnp.full(4, seed).astype(jnp.uint32), (3,))[1],
+        lambda seed: lax.fori_loop(0, 2, lambda _, x: x + drawn(seed), 0.0),
+        lambda seed: lax.custom_root(
+            *(lambda x: x - drawn(seed), 0.0),
+            *(lambda f, x: x - f(x), lambda g, y: y / g(1.0)),
         ),
+        jax.value_and_grad(lambda x: x * drawn(x)),
     ],
-    ids=["key", "bits", "inside jit", "inside a loop"],
+    ids=["key", "jit", "own", "bits", "loop", "root", "gradient"],
 )
 def test_draws_do_not_depend_on_how_many_are_evaluated_at_once(function):
-    seeds = np.arange(5)
+    seeds = np.arange(5.0)
     expected = by_loop(function, seeds)
     assert_equal(batch.map(function, width=3)(seeds), expected)
 
@@ -143,6 +161,7 @@ def test_error_of_a_function_that_returns_nothing_is_raised():
         """
         import autofit_patch, jax, numpy as np
         from jax.experimental import io_callback
+from jax.extend.random import define_prng_impl
         from autofit_patch import batch
 
         def save(x):

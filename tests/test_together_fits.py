@@ -213,3 +213,21 @@ def test_hessian_is_that_of_one_by_one():
     assert np.abs(plain).min() > 0.0
     scale = np.abs(plain).max()
     np.testing.assert_allclose(together, plain, rtol=1e-9, atol=1e-12 * scale)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_matrices_of_linear_objects_are_those_of_one_by_one(mixed):
+    case = CASES["image, linear light and mesh"]()
+    analysis = case.analysis_from(use_jax=True)
+    analysis.settings = al.Settings(use_mixed_precision=mixed)
+
+    def matrices(instance):
+        return analysis.fit_from(instance).inversion.operated_mapping_matrix_list
+
+    together, plain = together_and_plain(matrices, case.instance_from())
+    assert len(together) == len(plain) > 1
+    for found, expected in zip(together, plain, strict=True):
+        assert found.dtype == expected.dtype
+        np.testing.assert_allclose(
+            found, expected, rtol=1e-5 if mixed else 1e-9, atol=1e-9
+        )

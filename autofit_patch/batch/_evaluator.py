@@ -217,21 +217,38 @@ def one_at_a_time(function):
     return evaluate
 
 
+#: What draws for a batch by one key, or cannot be vectorised, and what holds functions
+#: that cannot be looked into.
+DRAW_IN_ONE_GO = {"rng_bit_generator", "rng_uniform", "call_hi_primitive"}
+
+
 def draws_in_one_go(jaxpr) -> bool:
     """
-    Whether what a function draws depends on how many members are evaluated at once.
+    Whether what a function draws may depend on how many members are evaluated at once.
 
-    JAX's generators ``rbg`` and ``unsafe_rbg`` draw for a batch by the key of its first
-    member (`jax.random`, "Advanced RNG configuration").
+    Only JAX's generator ``threefry2x32`` draws for each member of a batch what it draws
+    for it alone; ``rbg`` and ``unsafe_rbg`` draw by the key of the first (`jax.random`,
+    "Advanced RNG configuration"), and nothing is known of a user's own.
     """
-    for equation in jaxpr.eqns:
-        name = equation.primitive.name
-        if name == "rng_bit_generator" or (
-            name.startswith("random_")
-            and any("rbg" in str(variable.aval) for variable in equation.invars)
-        ):
+    seen, left = set(), [jaxpr]
+    while left:
+        each = left.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        if any(map(is_draw_in_one_go, each.eqns)):
             return True
-    return any(map(draws_in_one_go, subjaxprs(jaxpr)))
+        left += subjaxprs(each)
+    return False
+
+
+def is_draw_in_one_go(equation) -> bool:
+    """Whether this equation is one."""
+    name = equation.primitive.name
+    if not name.startswith("random_"):
+        return name in DRAW_IN_ONE_GO
+    inputs = [str(variable.aval) for variable in equation.invars]
+    return any(each.startswith("key<") and "key<fry>" not in each for each in inputs)
 
 
 def output_from(leaf, path):

@@ -73,8 +73,8 @@ class BatchMap:
         eight, and they fit. When as much time was spent with a width as it took to
         compile, one eight times larger is compiled, and takes over if it is faster by
         more than 10%; this is done until one is not. Rounding errors depend on the width.
-        A function that draws by JAX's generators ``rbg`` or ``unsafe_rbg`` is evaluated
-        for one after another, since for several at once they draw other numbers.
+        A function that draws by another generator than JAX's ``threefry2x32`` is
+        evaluated for one after another: for several at once others draw other numbers.
     chunk
         How many members are on the devices at once, to the next multiple of the width on
         each. Left out, as many as take a quarter of the free memory, up to 512 a device,

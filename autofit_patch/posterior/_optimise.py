@@ -136,9 +136,12 @@ def optimise(
     after_round: Callable,
 ) -> Optima:
     """Go on with maximisations to their end. (See ``Pipeline.optimise``.)"""
+    learning_rate = float(learning_rate)
+    if not 0.0 < learning_rate < np.inf:
+        raise ValueError(f"learning_rate must be above zero, and is {learning_rate}")
     while len(state.running) and len(state.paths) < steps:
         for _ in range(min(STEPS_A_ROUND, steps - len(state.paths))):
-            take_step(evaluate, state, steps, float(learning_rate))
+            take_step(evaluate, state, steps, learning_rate)
         keep_running(state, steps)
         after_round(state)
     if not np.isfinite(state.values).any():

@@ -215,7 +215,8 @@ def operated_mapping_matrix_override(original, self):
 )
 def operated_mapping_matrix_list(original, self):
     matrices = original(self)
-    if len(matrices) < 2 or not one_after_another():
+    dtypes = {matrix.dtype for matrix in matrices}
+    if len(matrices) < 2 or len(dtypes) > 1 or not one_after_another():
         return matrices
     # The columns of one matrix, which XLA would otherwise write twice: apart for what is
     # reconstructed of each linear object, and all of them for the curvature.
