@@ -161,7 +161,6 @@ def test_error_of_a_function_that_returns_nothing_is_raised():
         """
         import autofit_patch, jax, numpy as np
         from jax.experimental import io_callback
-from jax.extend.random import define_prng_impl
         from autofit_patch import batch
 
         def save(x):

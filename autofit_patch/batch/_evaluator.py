@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.dtypes import float0
-from jax.extend.core import jaxpr_as_fun, subjaxprs
+from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 from jax.sharding import AbstractMesh, Mesh, NamedSharding, use_abstract_mesh
 from jax.sharding import PartitionSpec as P
 from jax.tree_util import tree_flatten_with_path
@@ -236,10 +236,18 @@ def draws_in_one_go(jaxpr) -> bool:
         if id(each) in seen:
             continue
         seen.add(id(each))
-        if any(map(is_draw_in_one_go, each.eqns)):
-            return True
-        left += subjaxprs(each)
+        for equation in each.eqns:
+            if is_draw_in_one_go(equation):
+                return True
+            left += functions_in(equation)
     return False
+
+
+def functions_in(equation) -> list:
+    """The functions that an equation calls. (JAX's ``subjaxprs``, public since 0.11.)"""
+    found = jax.tree.leaves([*equation.params.values()])
+    found = [each.jaxpr if isinstance(each, ClosedJaxpr) else each for each in found]
+    return [each for each in found if isinstance(each, Jaxpr)]
 
 
 def is_draw_in_one_go(equation) -> bool:

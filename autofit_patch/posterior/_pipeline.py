@@ -213,6 +213,12 @@ class Pipeline:
         Returns
         -------
         The maxima.
+
+        Raises
+        ------
+        ValueError
+            If ``steps`` is no whole number above zero, or ``learning_rate`` is not above
+            zero; or if the log density is no finite number at any point.
         """
         return optimise(
             self._evaluate,
