@@ -9,15 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.dtypes import float0
-from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
+from jax.extend.core import jaxpr_as_fun
 from jax.sharding import AbstractMesh, Mesh, NamedSharding, use_abstract_mesh
 from jax.sharding import PartitionSpec as P
 from jax.tree_util import tree_flatten_with_path
 
-from autofit_patch.batch._members import Members, kind_from
+from autofit_patch.batch._draws import draws_in_one_go
+from autofit_patch.batch._members import Members, kind_from, output_from
 from autofit_patch.batch._memory import free_memory_from
-from autofit_patch.batch._names import name_from
 from autofit_patch.pytree._contents import is_tracer
 
 #: How many members a device may evaluate at once, from one try to the next.
@@ -215,61 +214,6 @@ def one_at_a_time(function):
         return [value[None] for value in function([row[0] for row in rows])]
 
     return evaluate
-
-
-#: What draws for a batch by one key, or cannot be vectorised, and what holds functions
-#: that cannot be looked into.
-DRAW_IN_ONE_GO = {"rng_bit_generator", "rng_uniform", "call_hi_primitive"}
-
-
-def draws_in_one_go(jaxpr) -> bool:
-    """
-    Whether what a function draws may depend on how many members are evaluated at once.
-
-    Only JAX's generator ``threefry2x32`` draws for each member of a batch what it draws
-    for it alone; ``rbg`` and ``unsafe_rbg`` draw by the key of the first (`jax.random`,
-    "Advanced RNG configuration"), and nothing is known of a user's own.
-    """
-    seen, left = set(), [jaxpr]
-    while left:
-        each = left.pop()
-        if id(each) in seen:
-            continue
-        seen.add(id(each))
-        for equation in each.eqns:
-            if is_draw_in_one_go(equation):
-                return True
-            left += functions_in(equation)
-    return False
-
-
-def functions_in(equation) -> list:
-    """The functions that an equation calls. (JAX's ``subjaxprs``, public since 0.11.)"""
-    found = jax.tree.leaves([*equation.params.values()])
-    found = [each.jaxpr if isinstance(each, ClosedJaxpr) else each for each in found]
-    return [each for each in found if isinstance(each, Jaxpr)]
-
-
-def is_draw_in_one_go(equation) -> bool:
-    """Whether this equation is one."""
-    name = equation.primitive.name
-    if not name.startswith("random_"):
-        return name in DRAW_IN_ONE_GO
-    inputs = [str(variable.aval) for variable in equation.invars]
-    return any(each.startswith("key<") and "key<fry>" not in each for each in inputs)
-
-
-def output_from(leaf, path):
-    """A leaf of what a function returns, as JAX has it."""
-    try:
-        dtype = jax.typeof(leaf).dtype
-    except TypeError as error:
-        raise TypeError(
-            f"the function that batch.map was given returned {leaf!r} for "
-            f"{name_from(path) or 'its value'}, and not a number or an array of numbers"
-        ) from error
-    # Gradients of integers stay NumPy's, since JAX has no such arrays.
-    return leaf if dtype == float0 else jnp.asarray(leaf)
 
 
 class Evaluator:

@@ -8,10 +8,12 @@ than as one array for each leaf: moving an array has a cost of its own, whatever
 import math
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.dtypes import float0
 
 from autofit_patch.batch._leaves import data_from, is_key
+from autofit_patch.batch._names import name_from
 
 
 def kind_from(leaf, axes: int = 0) -> tuple:
@@ -31,6 +33,19 @@ def kind_from(leaf, axes: int = 0) -> tuple:
         implementation = jax.random.key_impl(leaf)
         leaf = data_from(leaf)
     return leaf.shape[axes:], np.dtype(leaf.dtype), implementation
+
+
+def output_from(leaf, path):
+    """A leaf of what a function returns, as JAX has it."""
+    try:
+        dtype = jax.typeof(leaf).dtype
+    except TypeError as error:
+        raise TypeError(
+            f"the function that batch.map was given returned {leaf!r} for "
+            f"{name_from(path) or 'its value'}, and not a number or an array of numbers"
+        ) from error
+    # Gradients of integers stay NumPy's, since JAX has no such arrays.
+    return leaf if dtype == float0 else jnp.asarray(leaf)
 
 
 class Members:

@@ -1,0 +1,47 @@
+"""
+Whether the random numbers of members depend on how many are evaluated at once.
+"""
+
+import jax
+from jax.extend.core import ClosedJaxpr, Jaxpr
+
+#: What draws for a batch by one key, or cannot be vectorised, and what holds functions
+#: that cannot be looked into.
+DRAW_IN_ONE_GO = {"rng_bit_generator", "rng_uniform", "call_hi_primitive"}
+
+
+def draws_in_one_go(jaxpr) -> bool:
+    """
+    Whether what a function draws may depend on how many members are evaluated at once.
+
+    Only JAX's generator ``threefry2x32`` draws for each member of a batch what it draws
+    for it alone; ``rbg`` and ``unsafe_rbg`` draw by the key of the first (`jax.random`,
+    "Advanced RNG configuration"), and nothing is known of a user's own.
+    """
+    seen, left = set(), [jaxpr]
+    while left:
+        each = left.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        for equation in each.eqns:
+            if is_draw_in_one_go(equation):
+                return True
+            left += functions_in(equation)
+    return False
+
+
+def functions_in(equation) -> list:
+    """The functions that an equation calls. (JAX's ``subjaxprs``, public since 0.11.)"""
+    found = jax.tree.leaves([*equation.params.values()])
+    found = [each.jaxpr if isinstance(each, ClosedJaxpr) else each for each in found]
+    return [each for each in found if isinstance(each, Jaxpr)]
+
+
+def is_draw_in_one_go(equation) -> bool:
+    """Whether this equation is one."""
+    name = equation.primitive.name
+    if not name.startswith("random_"):
+        return name in DRAW_IN_ONE_GO
+    inputs = [str(variable.aval) for variable in equation.invars]
+    return any(each.startswith("key<") and "key<fry>" not in each for each in inputs)
