@@ -39,7 +39,7 @@ def functions_in(equation) -> list:
 
 
 def is_draw_in_one_go(equation) -> bool:
-    """Whether this equation is one."""
+    """Whether what an equation draws may depend on that."""
     name = equation.primitive.name
     if not name.startswith("random_"):
         return name in DRAW_IN_ONE_GO
