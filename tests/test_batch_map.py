@@ -16,6 +16,7 @@ from lens import VECTOR
 
 from autofit_patch import batch
 from autofit_patch.batch import _evaluator
+from autofit_patch.libraries._backend import one_core_each
 
 
 def members_of(count: int) -> dict:
@@ -260,6 +261,14 @@ def test_exception_of_a_member_is_raised_on_request():
         mapped({"x": np.array([4.0, -16.0])})
     root, _ = mapped({"x": np.array([4.0, 16.0])})
     np.testing.assert_array_equal(root, [2.0, 4.0])
+
+
+def test_what_is_traced_for_one_core_is_so_in_a_batch_alone():
+    on_one_core = jax.jit(lambda x: x * one_core_each.value)
+    mapped = batch.map(on_one_core)
+    for _ in range(2):
+        assert on_one_core(1.0) == 0.0
+        np.testing.assert_array_equal(mapped(np.ones(3)), np.ones(3))
 
 
 @pytest.mark.parametrize("x", [[-1.0], [-1.0, -2.0]])

@@ -15,6 +15,7 @@ from autofit.non_linear.fitness import Fitness
 from fit_cases import CASES, galaxy_image_fit
 
 import autolens_patch
+from autofit_patch import batch
 from autogalaxy_patch.together import _convolution, _evaluate
 
 
@@ -53,6 +54,26 @@ def test_what_is_compiled_does_not_grow_with_the_number_of_gaussians():
     assert lines_of(8) > 1.5 * lines_of(4)
     with autolens_patch.evaluate_together():
         assert lines_of(8) < 1.1 * lines_of(4)
+
+
+def test_batch_has_a_member_on_each_core_and_no_halves_for_two():
+    case = galaxy_image_fit(
+        bulge=al.model_util.mge_model_from(mask_radius=1.0, total_gaussians=4)
+    )
+    likelihood, instance = likelihood_of(case), case.instance_from()
+    loops = []
+
+    def counted(instance):
+        with autolens_patch.evaluate_together():
+            program = str(jax.make_jaxpr(likelihood)(instance))
+        loops.append(program.count("scan[") + program.count(" remat"))
+        return likelihood(instance)
+
+    together = autolens_patch.evaluate_together()(counted)
+    value = jax.jit(together)(instance)
+    of_a_batch = batch.map(together)(batch.stack([instance]))
+    assert loops[0] == 2 * loops[1] > 0
+    np.testing.assert_allclose(of_a_batch, value, rtol=1e-12)
 
 
 def test_switching_it_traces_again():

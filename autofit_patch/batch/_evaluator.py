@@ -17,6 +17,7 @@ from jax.tree_util import tree_flatten_with_path
 from autofit_patch.batch._draws import draws_in_one_go
 from autofit_patch.batch._members import Members, kind_from, output_from
 from autofit_patch.batch._memory import free_memory_from
+from autofit_patch.libraries._backend import one_core_each
 from autofit_patch.pytree._contents import is_tracer
 
 #: How many members a device may evaluate at once, from one try to the next.
@@ -249,8 +250,9 @@ class Evaluator:
             self.outputs = Members(structure, [kind_from(leaf) for leaf in leaves])
             return self.outputs.rows_from(leaves, xp=jnp)
 
+        platform = devices[0].platform
         # Traced here, once for all the programs that are compiled.
-        with use_abstract_mesh(NO_MESH):
+        with use_abstract_mesh(NO_MESH), one_core_each(platform == "cpu"):
             jaxpr = jax.make_jaxpr(flat)(
                 [
                     jax.ShapeDtypeStruct((length,), dtype)
@@ -264,7 +266,6 @@ class Evaluator:
             width = 1
         memory = SHARE_OF_MEMORY * free_memory_from(devices)
         needed = max(1, members.bytes + self.outputs.bytes)
-        platform = devices[0].platform
         most = BYTES_OF_MEMBERS.get(platform, BYTES_OF_MEMBERS_ELSEWHERE)
         self._capacity = int(np.clip(min(memory, most) / needed, 1, WIDTHS[-1]))
         if chunk is not None:

@@ -27,6 +27,10 @@ DECIDING_FLAGS = (
     "--xla_cpu_enable_concurrency_optimized_scheduler=false",
 )
 
+#: Whether what is traced is for devices that are one core each, as batch.map has them on
+#: a CPU. JAX traces a function again where this is another, as for its own settings.
+one_core_each = jax.make_user_context(default_value=False)
+
 #: The first jaxlib in which the deadlock was seen. 0.9.2 does not have it.
 FIRST_JAXLIB_THAT_HANGS = (0, 11)
 

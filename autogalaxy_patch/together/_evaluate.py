@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from autofit_patch.libraries._backend import one_core_each
 from autogalaxy_patch.together._groups import Group, groups_from
 from autogalaxy_patch.together._once import Row, split
 
@@ -59,10 +60,14 @@ class Rows:
 #: theirs: what fits its cache beside others.
 BYTES_AT_ONCE = 2**21
 
+#: The same where every core has a program of its own, and the cores share a cache.
+BYTES_AT_ONCE_ON_ONE_CORE = 2**19
+
 
 def at_once_from(bytes_of_a_row: int) -> int:
     """How many rows are evaluated at once, if an array of one has some size."""
-    return max(1, BYTES_AT_ONCE // max(bytes_of_a_row, 1))
+    most = BYTES_AT_ONCE_ON_ONE_CORE if one_core_each.value else BYTES_AT_ONCE
+    return max(1, most // max(bytes_of_a_row, 1))
 
 
 def one_after_another() -> bool:
@@ -74,6 +79,11 @@ def one_after_another() -> bool:
     faster with all rows at once: one image does not fill it.
     """
     return jax.default_backend() == "cpu"
+
+
+def shared_by_cores() -> bool:
+    """Whether a program is on several cores of a CPU, and each has another part of it."""
+    return one_after_another() and not one_core_each.value
 
 
 def over_rows(function: Callable, arrays: tuple, at_once: int):
@@ -88,6 +98,8 @@ def over_rows(function: Callable, arrays: tuple, at_once: int):
     if not one_after_another():
         return jax.vmap(function)(*arrays)
     again = jax.checkpoint(function)
+    if not shared_by_cores():
+        return few_at_once(again, arrays, at_once)
     # XLA shares neither a loop nor an operation between cores, but it does two of them.
     middle = (len(arrays[0]) + 1) // 2
     halves = [slice(middle), slice(middle, None)]

@@ -23,7 +23,7 @@ from autogalaxy_patch.together._binning import binned, binning_of
 from autogalaxy_patch.together._convolution import frame_from
 from autogalaxy_patch.together._evaluate import (
     listed,
-    one_after_another,
+    shared_by_cores,
     stacked,
     with_array,
 )
@@ -216,7 +216,7 @@ def operated_mapping_matrix_override(original, self):
 def operated_mapping_matrix_list(original, self):
     matrices = original(self)
     dtypes = {matrix.dtype for matrix in matrices}
-    if len(matrices) < 2 or len(dtypes) > 1 or not one_after_another():
+    if len(matrices) < 2 or len(dtypes) > 1 or not shared_by_cores():
         return matrices
     # The columns of one matrix, which XLA would otherwise write twice: apart for what is
     # reconstructed of each linear object, and all of them for the curvature.
