@@ -26,6 +26,7 @@ from fit_cases import (
 )
 
 import autolens_patch
+from autogalaxy_patch.together import _evaluate
 
 #: What the libraries cannot do under JAX, as ``test_fits.py`` says.
 LIMITS = ("positions, pairs", "ellipse of free size")
@@ -52,6 +53,12 @@ PLAIN = (
     *("mixed basis", "different numbers of sub-pixels", "mixed precision"),
     "PSF of finer pixels",
 )
+
+
+@pytest.fixture(autouse=True)
+def images_that_do_not_fit_the_cache(monkeypatch):
+    """Two of these small images are taken for as many as do."""
+    monkeypatch.setattr(_evaluate, "at_once_from", lambda bytes_of_a_row: 2)
 
 
 def likelihood_of(case: Case):

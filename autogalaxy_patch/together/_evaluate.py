@@ -95,7 +95,7 @@ def over_rows(function: Callable, arrays: tuple, at_once: int):
     at_once
         How many rows a core of a CPU is to evaluate at once, at most.
     """
-    if not one_after_another():
+    if not one_after_another() or len(arrays[0]) <= at_once:
         return jax.vmap(function)(*arrays)
     again = jax.checkpoint(function)
     if not shared_by_cores():
