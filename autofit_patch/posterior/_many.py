@@ -16,7 +16,6 @@ from itertools import islice
 from types import SimpleNamespace
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from autofit_patch import batch
@@ -324,10 +323,18 @@ def at_most(rows: int, workers: list) -> Iterator[list]:
 
 def joined(workers: list) -> list:
     """The arguments of workers as one batch, and the data of each member."""
-    arguments = jax.tree.map(
-        lambda *leaves: (jnp if is_key(leaves[0]) else np).concatenate(leaves),
-        *[worker.request[1] for worker in workers],
-    )
+    arguments = jax.tree.map(concatenated, *[worker.request[1] for worker in workers])
     data = batch.stack([worker.data for worker in workers])
     members = np.repeat(np.arange(len(workers)), [worker.rows for worker in workers])
     return [*arguments, batch.take(data, members)]
+
+
+def concatenated(*leaves):
+    """
+    Arrays after one another, of numbers or of keys of random numbers, by NumPy: JAX would
+    compile this for every number of them.
+    """
+    if not is_key(leaves[0]):
+        return np.concatenate(leaves)
+    data = np.concatenate([jax.random.key_data(leaf) for leaf in leaves])
+    return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaves[0]))

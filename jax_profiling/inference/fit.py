@@ -241,6 +241,8 @@ def short(name: str) -> str:
     return f"{galaxy}\n{profile}\n{parameter}"
 
 
+# Contours of a few hundred samples are of none in most places.
+enough = len(values) >= 1000
 figure = corner.corner(
     values,
     fig=plt.figure(figsize=(22, 22)),
@@ -250,7 +252,9 @@ figure = corner.corner(
     # Samples of Nautilus without a weight are from all of the prior.
     range=[0.999] * len(names),
     max_n_ticks=2,
-    plot_datapoints=False,
+    plot_contours=enough,
+    plot_density=enough,
+    plot_datapoints=not enough,
     label_kwargs={"fontsize": 10},
     labelpad=0.25,
 )
