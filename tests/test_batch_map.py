@@ -14,6 +14,7 @@ import pytest
 from conftest import json_from_python, run_python
 from lens import VECTOR
 
+import autolens_patch
 from autofit_patch import batch
 from autofit_patch.batch import _evaluator
 from autofit_patch.libraries._backend import one_core_each
@@ -266,9 +267,41 @@ def test_exception_of_a_member_is_raised_on_request():
 def test_what_is_traced_for_one_core_is_so_in_a_batch_alone():
     on_one_core = jax.jit(lambda x: x * one_core_each.value)
     mapped = batch.map(on_one_core)
-    for _ in range(2):
-        assert on_one_core(1.0) == 0.0
-        np.testing.assert_array_equal(mapped(np.ones(3)), np.ones(3))
+    with autolens_patch.evaluate_together():
+        for _ in range(2):
+            assert on_one_core(1.0) == 0.0
+            np.testing.assert_array_equal(mapped(np.ones(3)), np.ones(3))
+
+
+def test_array_that_is_set_as_a_whole_does_not_end_the_process():
+    # XLA's partitioner of programs for several devices is compiled, and ends it.
+    values = json_from_python(
+        """
+        import autolens_patch, json
+        import jax.numpy as jnp, numpy as np
+        from autofit_patch import batch
+        function = lambda x: jnp.zeros(5).at[0:5].set(x * jnp.ones(5)).sum()
+        print(json.dumps(batch.map(function)(np.arange(3.0)).tolist()))
+        """,
+        JAX_NUM_CPU_DEVICES="2",
+    )
+    assert values == [0.0, 5.0, 10.0]
+
+
+@pytest.mark.skipif(
+    jax.__version_info__ < (0, 10), reason="there, a mesh is a part of what is traced"
+)
+def test_jitted_function_is_not_traced_again_in_a_batch():
+    traces = []
+
+    @jax.jit
+    def function(x):
+        traces.append(1)
+        return 2.0 * x
+
+    function(np.float64(1.0))
+    np.testing.assert_array_equal(batch.map(function)(np.ones(3)), np.full(3, 2.0))
+    assert len(traces) == 1
 
 
 @pytest.mark.parametrize("x", [[-1.0], [-1.0, -2.0]])

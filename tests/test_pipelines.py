@@ -3,6 +3,7 @@
 import threading
 
 import autofit as af
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -63,6 +64,26 @@ def test_what_is_found_does_not_depend_on_the_others(pipelines, found, at_once):
     for index, (maximum, draws) in again.items():
         np.testing.assert_array_equal(maximum.covariance, found[index][0].covariance)
         np.testing.assert_array_equal(draws.points.x, found[index][1].points.x)
+
+
+def test_keys_of_two_generators_are_evaluated_apart():
+    generators = ("unsafe_rbg", "rbg", "threefry2x32")
+
+    def drawn(pipeline, index):
+        with jax.default_prng_impl(generators[index]):
+            best = pipeline.maxima(pipeline.optimise(pipeline.starts(2, candidates=9)))
+            return pipeline.sample(best[0], effective=20, rhat=2.0, chains=2, most=50)
+
+    together, alone = (
+        dict(
+            posterior.Pipelines(model_from(), log_likelihood).run(
+                drawn, list(DATA[:3]), at_once=at_once
+            )
+        )
+        for at_once in (3, 1)
+    )
+    for index, draws in alone.items():
+        np.testing.assert_array_equal(together[index].points.x, draws.points.x)
 
 
 def test_two_programs_are_compiled_in_all(compilations):

@@ -16,7 +16,7 @@ from fit_cases import CASES, galaxy_image_fit
 
 import autolens_patch
 from autofit_patch import batch
-from autogalaxy_patch.together import _convolution, _evaluate
+from autogalaxy_patch.together import _convolution, _evaluate, _once
 
 
 def likelihood_of(case):
@@ -65,16 +65,21 @@ def test_batch_has_a_member_on_each_core_and_no_halves_for_two(monkeypatch):
     loops = []
 
     def counted(instance):
-        with autolens_patch.evaluate_together():
-            program = str(jax.make_jaxpr(likelihood)(instance))
+        program = str(jax.make_jaxpr(likelihood)(instance))
         loops.append(program.count("scan["))
         return likelihood(instance)
 
-    together = autolens_patch.evaluate_together()(counted)
-    value = jax.jit(together)(instance)
-    of_a_batch = batch.map(together)(batch.stack([instance]))
+    with autolens_patch.evaluate_together():
+        value = jax.jit(counted)(instance)
+        of_a_batch = batch.map(counted)(batch.stack([instance]))
     assert loops[0] == 2 * loops[1] > 0
     np.testing.assert_allclose(of_a_batch, value, rtol=1e-12)
+
+
+def test_size_of_a_row_is_that_of_the_largest_array_also_in_what_it_calls():
+    outer = jax.jit(lambda x: (x[:, None] * jnp.ones(400)).sum(axis=1))
+    row = _once.split(lambda x: outer(x) + 1.0, np.ones((3, 50)))
+    assert row.bytes == 50 * 400 * 8
 
 
 def test_switching_it_traces_again():

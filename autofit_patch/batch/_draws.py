@@ -2,8 +2,7 @@
 Whether the random numbers of members depend on how many are evaluated at once.
 """
 
-import jax
-from jax.extend.core import ClosedJaxpr, Jaxpr
+from autofit_patch.libraries._jaxpr import equations_in
 
 #: What draws for a batch by one key, or cannot be vectorised, and what holds functions
 #: that cannot be looked into.
@@ -18,24 +17,7 @@ def draws_in_one_go(jaxpr) -> bool:
     for it alone; ``rbg`` and ``unsafe_rbg`` draw by the key of the first (`jax.random`,
     "Advanced RNG configuration"), and nothing is known of a user's own.
     """
-    seen, left = set(), [jaxpr]
-    while left:
-        each = left.pop()
-        if id(each) in seen:
-            continue
-        seen.add(id(each))
-        for equation in each.eqns:
-            if is_draw_in_one_go(equation):
-                return True
-            left += functions_in(equation)
-    return False
-
-
-def functions_in(equation) -> list:
-    """The functions that an equation calls. (JAX's ``subjaxprs``, public since 0.11.)"""
-    found = jax.tree.leaves([*equation.params.values()])
-    found = [each.jaxpr if isinstance(each, ClosedJaxpr) else each for each in found]
-    return [each for each in found if isinstance(each, Jaxpr)]
+    return any(map(is_draw_in_one_go, equations_in(jaxpr.eqns)))
 
 
 def is_draw_in_one_go(equation) -> bool:

@@ -17,7 +17,7 @@ from jax.tree_util import tree_flatten_with_path
 from autofit_patch.batch._draws import draws_in_one_go
 from autofit_patch.batch._members import Members, kind_from, output_from
 from autofit_patch.batch._memory import free_memory_from
-from autofit_patch.libraries._backend import one_core_each
+from autofit_patch.libraries._backend import cores_for, partitioner_for
 from autofit_patch.pytree._contents import is_tracer
 
 #: How many members a device may evaluate at once, from one try to the next.
@@ -126,7 +126,7 @@ class Program:
             compiler_options=options,
         )
         start = time.perf_counter()
-        with use_abstract_mesh(NO_MESH):
+        with use_abstract_mesh(NO_MESH), partitioner_for(devices):
             self.compiled = jitted.lower(
                 jax.ShapeDtypeStruct((self.total_devices,), np.int32),
                 [
@@ -252,7 +252,7 @@ class Evaluator:
 
         platform = devices[0].platform
         # Traced here, once for all the programs that are compiled.
-        with use_abstract_mesh(NO_MESH), one_core_each(platform == "cpu"):
+        with use_abstract_mesh(NO_MESH), cores_for(platform):
             jaxpr = jax.make_jaxpr(flat)(
                 [
                     jax.ShapeDtypeStruct((length,), dtype)

@@ -7,7 +7,7 @@ import os
 
 import jax
 import jaxlib
-from jax._src.config import trace_context
+from jax._src.config import trace_context, use_shardy_partitioner
 from jax._src.core import trace_state_clean
 from jax._src.xla_bridge import backends_are_initialized
 
@@ -30,6 +30,10 @@ DECIDING_FLAGS = (
 #: Whether what is traced is for devices that are one core each, as batch.map has them on
 #: a CPU. JAX traces a function again where this is another, as for its own settings.
 one_core_each = jax.make_user_context(default_value=False)
+
+#: Functions that say whether what is traced now depends on that. Most programs do not,
+#: and need not be traced again for a batch.
+depends_on_cores: list = []
 
 #: The first jaxlib in which the deadlock was seen. 0.9.2 does not have it.
 FIRST_JAXLIB_THAT_HANGS = (0, 11)
@@ -111,4 +115,22 @@ def too_late_for_all_cores() -> str | None:
         "autofit_patch.batch was imported, so it has one CPU device. Import "
         "autofit_patch.batch before using JAX, or start Python with "
         f"JAX_NUM_CPU_DEVICES={cores()}."
+    )
+
+
+def cores_for(platform: str):
+    """A context in which a program for devices of a platform, a core each, is traced."""
+    return one_core_each(platform == "cpu" and any(asked() for asked in depends_on_cores))
+
+
+def partitioner_for(devices):
+    """
+    A context in which a program for some devices can be compiled.
+
+    XLA's partitioner Shardy ends the process, where there is more than one, if a program
+    sets a whole array in one place, ``x.at[0:n].set(y)``, as PyAutoArray's transform to
+    visibilities does (seen with JAX 0.11.2). The older one, GSPMD, does not.
+    """
+    return use_shardy_partitioner(
+        jax.config.jax_use_shardy_partitioner and len(devices) == 1
     )

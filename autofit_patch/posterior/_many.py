@@ -247,7 +247,10 @@ class Worker:
     def kind(self) -> tuple:
         """What has to be equal for requests to be evaluated together."""
         name, arguments = self.request
-        return (name, *self._data_kind, jax.tree.structure(arguments))
+        leaves, structure = jax.tree.flatten(arguments)
+        # Keys of two generators are no numbers of one kind.
+        kinds = tuple(kind_from(leaf, axes=1) for leaf in leaves)
+        return (name, *self._data_kind, structure, kinds)
 
     @property
     def rows(self) -> int:

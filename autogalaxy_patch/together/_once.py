@@ -11,6 +11,8 @@ from collections.abc import Callable
 import jax
 from jax.extend.core import Literal
 
+from autofit_patch.libraries._jaxpr import equations_in
+
 
 class Row:
     """
@@ -33,10 +35,7 @@ class Row:
 
     def __init__(self, jaxpr, rest: list, known: dict):
         self._jaxpr, self._rest, self._known = jaxpr, rest, known
-        arrays = [variable.aval for equation in rest for variable in equation.outvars]
-        self.bytes = max(
-            (array.size * array.dtype.itemsize for array in arrays), default=0
-        )
+        self.bytes = largest_array_in(rest)
 
     def __call__(self, *row):
         values = self._known | dict(zip(self._jaxpr.invars, row, strict=True))
@@ -80,6 +79,17 @@ def split(function: Callable, *batched) -> Row:
         values = jax.lax.optimization_barrier([computed[variable] for variable in kept])
         known.update(zip(kept, values, strict=True))
     return Row(jaxpr, rest, known)
+
+
+def largest_array_in(equations: list) -> int:
+    """The size of the largest array that equations compute, in bytes."""
+    arrays = [
+        variable.aval
+        for equation in equations_in(equations)
+        for variable in equation.outvars
+        if isinstance(variable.aval, jax.core.ShapedArray)
+    ]
+    return max((array.size * array.dtype.itemsize for array in arrays), default=0)
 
 
 def variables_of(equation) -> list:

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from autofit_patch.libraries._backend import depends_on_cores
 from autofit_patch.libraries._expected import takes
 from autofit_patch.libraries._required import require
 
@@ -21,6 +22,8 @@ _is_on = jax.make_user_context(default_value=False)
 
 # In older releases of JAX, only what is behind it has a value for all threads.
 _for_all_threads = _is_on if hasattr(_is_on, "set_global") else _is_on._obj
+
+depends_on_cores.append(lambda: _is_on.value)
 
 
 class Together:
