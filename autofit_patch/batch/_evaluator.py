@@ -126,14 +126,16 @@ class Program:
             compiler_options=options,
         )
         start = time.perf_counter()
-        with use_abstract_mesh(NO_MESH), partitioner_for(devices):
-            self.compiled = jitted.lower(
+        with use_abstract_mesh(NO_MESH):
+            traced = jitted.trace(
                 jax.ShapeDtypeStruct((self.total_devices,), np.int32),
                 [
                     jax.ShapeDtypeStruct((rows, length), dtype)
                     for dtype, length in members.lengths.items()
                 ],
-            ).compile()
+            )
+            with partitioner_for(devices, traced.jaxpr):
+                self.compiled = traced.lower().compile()
         self.seconds_to_compile = time.perf_counter() - start
 
     @property

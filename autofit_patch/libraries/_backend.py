@@ -11,6 +11,7 @@ from jax._src.config import trace_context, use_shardy_partitioner
 from jax._src.core import trace_state_clean
 from jax._src.xla_bridge import backends_are_initialized
 
+from autofit_patch.libraries._jaxpr import equations_in
 from autofit_patch.libraries._warning import warn
 
 __all__ = ["trace_context", "trace_state_clean"]
@@ -123,14 +124,22 @@ def cores_for(platform: str):
     return one_core_each(platform == "cpu" and any(asked() for asked in depends_on_cores))
 
 
-def partitioner_for(devices):
+def partitioner_for(devices, jaxpr):
     """
     A context in which a program for some devices can be compiled.
 
     XLA's partitioner Shardy ends the process, where there is more than one, if a program
     sets a whole array in one place, ``x.at[0:n].set(y)``, as PyAutoArray's transform to
-    visibilities does (seen with JAX 0.11.2). The older one, GSPMD, does not.
+    visibilities does (seen with JAX 0.11.2). The older one, GSPMD, does not, and warns
+    that it is the older one.
     """
-    return use_shardy_partitioner(
-        jax.config.jax_use_shardy_partitioner and len(devices) == 1
-    )
+    ends = len(devices) > 1 and any(map(sets_whole_array, equations_in(jaxpr.eqns)))
+    return use_shardy_partitioner(jax.config.jax_use_shardy_partitioner and not ends)
+
+
+def sets_whole_array(equation) -> bool:
+    """Whether an equation sets all of an array, or adds to all of it, in one place."""
+    if not equation.primitive.name.startswith("scatter"):
+        return False
+    array, _, values = (variable.aval.shape for variable in equation.invars)
+    return array == values
