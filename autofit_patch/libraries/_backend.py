@@ -141,5 +141,6 @@ def sets_whole_array(equation) -> bool:
     """Whether an equation sets all of an array, or adds to all of it, in one place."""
     if not equation.primitive.name.startswith("scatter"):
         return False
-    array, _, values = (variable.aval.shape for variable in equation.invars)
-    return array == values
+    array, places, values = (variable.aval.shape for variable in equation.invars)
+    # A place without a coordinate is all of the array.
+    return array == values and places[-1] == 0
