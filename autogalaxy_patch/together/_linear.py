@@ -1,4 +1,4 @@
-"""Linear maps whose transposes are as fast as they are."""
+"""Linear maps whose transposes are as fast as they are, and a product of two."""
 
 from collections.abc import Callable
 
@@ -53,3 +53,33 @@ def permuted(values, order: np.ndarray):
 
 def gathered(values, order: np.ndarray):
     return values.at[order].get(unique_indices=True, mode="promise_in_bounds")
+
+
+def curvature_from(function: Callable, matrix, noise):
+    """
+    The curvature of a linear system, ``(matrix / noise).T @ (matrix / noise)``, whose
+    derivative takes one product of matrices: JAX takes two, one for each factor, which
+    are each other's transposes.
+
+    Parameters
+    ----------
+    function
+        What computes it from the matrix, perhaps with a constant added.
+    matrix
+        Of shape (data, columns).
+    noise
+        That of the data, of shape (data,), which is known.
+    """
+
+    @jax.custom_jvp
+    def curvature(matrix):
+        return function(matrix)
+
+    @curvature.defjvp
+    def derivative(matrices, tangents):
+        (matrix,), (tangent,) = matrices, tangents
+        weighted, change = (each / noise[:, None] for each in (matrix, tangent))
+        half = weighted.T @ change
+        return curvature(matrix), half + half.T
+
+    return curvature(matrix)

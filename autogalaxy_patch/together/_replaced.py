@@ -10,6 +10,7 @@ import autogalaxy as ag
 import jax
 import jax.numpy as jnp
 import numpy as np
+from autoarray.inversion.inversion import inversion_util
 from autoarray.inversion.inversion.imaging.abstract import AbstractInversionImaging
 from autoarray.operators.over_sampling.over_sampler import OverSampler
 from autogalaxy.profiles.light.linear import (
@@ -27,6 +28,7 @@ from autogalaxy_patch.together._evaluate import (
     stacked,
     with_array,
 )
+from autogalaxy_patch.together._linear import curvature_from
 from autogalaxy_patch.together._sum import (
     Sum,
     each_of,
@@ -34,6 +36,7 @@ from autogalaxy_patch.together._sum import (
     mass_profiles_of,
 )
 from autogalaxy_patch.together._switch import overrides, replaces
+from autogalaxy_patch.together._transform import matrix_from
 
 QUANTITIES = "deflections_yx_2d_from", "convergence_2d_from", "potential_2d_from"
 IMAGES = "image_2d_from", "image_2d_unbinned_from"
@@ -225,6 +228,22 @@ def operated_mapping_matrix_list(original, self):
     return jnp.split(total, ends[:-1], axis=1)
 
 
+@replaces(
+    *("autoarray", inversion_util, "curvature_matrix_via_mapping_matrix_from"),
+    *("mapping_matrix", "noise_map", "add_to_curvature_diag"),
+    *("no_regularization_index_list", "settings", "xp"),
+)
+def curvature_matrix(original, mapping_matrix, noise_map, *unnamed, **named):
+    noise = getattr(noise_map, "array", noise_map)
+    settings = named.get("settings")
+    if unnamed or settings is None or settings.use_mixed_precision or holds_tracer(noise):
+        return original(mapping_matrix, noise_map, *unnamed, **named)
+    return curvature_from(
+        lambda matrix: original(matrix, noise_map, **named),
+        *(mapping_matrix, jnp.asarray(noise)),
+    )
+
+
 def is_blurred_by_fft(psf, use_mixed_precision: bool) -> bool:
     """Whether the images of a PSF are blurred by FFTs of their own resolution."""
     return (
@@ -278,3 +297,28 @@ def binned_array_2d_from(original, self, array, xp=np):
         return original(self, array, xp)
     values = binned(getattr(getattr(array, "slim", array), "array", array), binning)
     return aa.Array2D(values=values, mask=self.mask)
+
+
+def transformed_mapping_matrix(original, self, mapping_matrix, xp=np):
+    matrix = matrix_from(self) if mapping_matrix.dtype == float else None
+    if matrix is None:
+        return original(self, mapping_matrix, xp=xp)
+    return matrix @ mapping_matrix
+
+
+def visibilities_from(original, self, image, xp=np):
+    is_own = np.array_equal(image.mask, self.real_space_mask)
+    matrix = matrix_from(self) if is_own and image.dtype == float else None
+    if matrix is None:
+        return original(self, image, xp=xp)
+    return aa.Visibilities(visibilities=matrix @ image.slim.array)
+
+
+for _owner in aa.TransformerNUFFT, aa.TransformerDFT:
+    replaces(
+        *("autoarray", _owner, "transform_mapping_matrix"),
+        *("self", "mapping_matrix", "xp"),
+    )(transformed_mapping_matrix)
+    replaces("autoarray", _owner, "visibilities_from", "self", "image", "xp")(
+        visibilities_from
+    )

@@ -23,6 +23,9 @@ _is_on = jax.make_user_context(default_value=False)
 # In older releases of JAX, only what is behind it has a value for all threads.
 _for_all_threads = _is_on if hasattr(_is_on, "set_global") else _is_on._obj
 
+#: A block in which the libraries' own functions are called.
+one_by_one = functools.partial(_is_on, False)
+
 depends_on_cores.append(lambda: _is_on.value)
 
 

@@ -1,0 +1,199 @@
+"""
+The transform to visibilities as a matrix: the same numbers, and the libraries' own
+transform where there is no matrix.
+"""
+
+import gc
+import inspect
+import weakref
+
+import autoarray as aa
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import together_and_plain
+
+import autolens_patch
+from autogalaxy_patch.together import _transform
+
+rng = np.random.default_rng(1)
+
+TRANSFORMERS = aa.TransformerNUFFT, aa.TransformerDFT
+HAS_BEAM = "primary_beam" in inspect.signature(aa.TransformerDFT).parameters
+
+
+def mask_from(shape=(11, 12), centre=(0.2, -0.1)) -> aa.Mask2D:
+    return aa.Mask2D.circular(
+        shape_native=shape, pixel_scales=0.2, radius=0.8, centre=centre
+    )
+
+
+def transformer_from(cls=aa.TransformerNUFFT, visibilities=40, **others):
+    """Of a number of visibilities that is no multiple of those differentiated at once."""
+    baselines = rng.uniform(-1e5, 1e5, (visibilities, 2))
+    return cls(uv_wavelengths=baselines, real_space_mask=mask_from(), **others)
+
+
+def images_from(transformer, total: int = 3):
+    return jnp.asarray(rng.normal(size=(transformer.total_image_pixels, total)))
+
+
+def transform_of(transformer):
+    return lambda images: transformer.transform_mapping_matrix(images, xp=jnp)
+
+
+def assert_close(found, expected, rtol=1e-12):
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol * scale)
+
+
+def is_a_matrix(transformer) -> bool:
+    """Whether a transform is a product with one, if it is traced now."""
+    with autolens_patch.evaluate_together():
+        traced = jax.make_jaxpr(transform_of(transformer))(images_from(transformer))
+    names = [equation.primitive.name for equation in traced.eqns]
+    return set(names) <= {"dot_general", "complex"} and "dot_general" in names
+
+
+@pytest.mark.parametrize("cls", TRANSFORMERS)
+def test_columns_are_those_of_the_libraries_and_of_numpy(cls):
+    transformer = transformer_from(cls)
+    images = images_from(transformer)
+    assert is_a_matrix(transformer)
+    together, plain = together_and_plain(transform_of(transformer), images)
+    assert together.dtype == plain.dtype
+    assert_close(together, plain)
+    assert_close(together, transformer.transform_mapping_matrix(np.asarray(images)))
+
+
+@pytest.mark.parametrize("cls", TRANSFORMERS)
+def test_image_has_the_visibilities_of_the_libraries_and_of_numpy(cls):
+    transformer = transformer_from(cls)
+    values = images_from(transformer)[:, 0]
+
+    def visibilities(values, xp=jnp):
+        image = aa.Array2D(values=values, mask=transformer.real_space_mask)
+        return transformer.visibilities_from(image, xp=xp).array
+
+    together, plain = together_and_plain(visibilities, values)
+    assert_close(together, plain)
+    assert_close(together, visibilities(np.asarray(values), np))
+
+
+@pytest.mark.parametrize("cls", TRANSFORMERS)
+@pytest.mark.parametrize("derivative", [jax.jacfwd, jax.jacrev])
+def test_derivatives_are_those_of_the_libraries(cls, derivative):
+    transform = transform_of(transformer_from(cls))
+
+    def power(images):
+        return (jnp.abs(transform(images)) ** 2).sum(axis=0)
+
+    together, plain = together_and_plain(
+        derivative(power), images_from(transformer_from(), 2)
+    )
+    assert np.abs(plain).max() > 0.0
+    assert_close(together, plain)
+
+
+@pytest.mark.skipif(not HAS_BEAM, reason="an older release, which has no primary beams")
+@pytest.mark.parametrize("cls", TRANSFORMERS)
+def test_primary_beam_is_applied(cls):
+    transformer = transformer_from(cls)
+    beam = rng.uniform(0.5, 1.0, transformer.total_image_pixels)
+    beamed = transformer.with_primary_beam(
+        aa.Array2D(values=beam, mask=transformer.real_space_mask)
+    )
+    images = images_from(transformer)
+    for each in transformer, beamed:  # the second is a copy of the first
+        together, _ = together_and_plain(transform_of(each), images)
+        assert_close(together, each.transform_mapping_matrix(np.asarray(images)))
+
+
+@pytest.mark.parametrize("shape", [(11, 11), (12, 12), (12, 11)])
+def test_frames_of_even_and_odd_shape(shape):
+    transformer = aa.TransformerNUFFT(
+        uv_wavelengths=rng.uniform(-1e5, 1e5, (5, 2)), real_space_mask=mask_from(shape)
+    )
+    images = images_from(transformer)
+    together, plain = together_and_plain(transform_of(transformer), images)
+    assert_close(together, plain)
+
+
+def test_transform_of_many_visibilities_is_the_libraries_own(monkeypatch):
+    transformer = transformer_from()
+    size = 40 * transformer.total_image_pixels * 16
+    for most, expected in ((size, True), (size - 1, False)):
+        monkeypatch.setattr(_transform, "MOST_BYTES", most)
+        assert is_a_matrix(transformer) == expected
+
+
+def test_matrix_is_made_once(monkeypatch):
+    made = []
+    rows_from = _transform.rows_from
+    monkeypatch.setattr(
+        _transform, "rows_from", lambda *args: made.append(None) or rows_from(*args)
+    )
+    transformer = transformer_from()
+    for _ in range(3):
+        assert is_a_matrix(transformer)
+    assert len(made) == 1
+
+
+def test_edited_transformer_has_another_matrix():
+    transformer = transformer_from()
+    images = images_from(transformer)
+    found = []
+    for _ in range(2):
+        together, plain = together_and_plain(transform_of(transformer), images)
+        assert_close(together, plain)
+        found.append(together)
+        transformer._shift *= 1j  # in place
+    assert_close(found[1], 1j * found[0])
+
+
+def test_traced_baselines_are_transformed_by_the_libraries():
+    transformer = transformer_from(aa.TransformerDFT, visibilities=3)
+    images = images_from(transformer)
+
+    def power(baselines):
+        other = aa.TransformerDFT(np.ones((3, 2)), transformer.real_space_mask)
+        other.uv_wavelengths = baselines
+        return (jnp.abs(transform_of(other)(images)) ** 2).sum()
+
+    together, plain = together_and_plain(jax.grad(power), transformer.uv_wavelengths)
+    assert np.abs(plain).min() > 0.0
+    assert_close(together, plain)
+
+
+def test_image_on_another_mask_is_transformed_by_the_libraries():
+    transformer = transformer_from()
+    mask = mask_from(centre=(0.0, 0.0))
+    values = jnp.asarray(rng.normal(size=mask.pixels_in_mask))
+
+    def visibilities(values):
+        image = aa.Array2D(values=values, mask=mask)
+        return transformer.visibilities_from(image, xp=jnp).array
+
+    together, plain = together_and_plain(visibilities, values)
+    assert_close(together, plain, rtol=1e-14)
+
+
+def test_single_precision_stays_that_of_the_libraries():
+    transformer = transformer_from()
+    images = images_from(transformer).astype("float32")
+    together, plain = together_and_plain(transform_of(transformer), images)
+    assert together.dtype == plain.dtype
+    np.testing.assert_array_equal(together, plain)
+
+
+def test_matrix_ends_with_its_transformer():
+    transformers = [transformer_from(visibilities=2) for _ in range(5)]
+    assert all(map(is_a_matrix, transformers))
+    kept = len(_transform._matrices)
+    alive = [weakref.ref(transformer) for transformer in transformers]
+    transformers.clear()
+    jax.clear_caches()
+    gc.collect()
+    assert not any(ref() for ref in alive)
+    assert len(_transform._matrices) <= kept - 5
