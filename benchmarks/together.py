@@ -130,20 +130,47 @@ def both_ways(calls: int, sub_size: int | None = None, compilations: int = 1) ->
     return ratios
 
 
-def compiling_of_visibilities(compilations: int = 3) -> float:
-    """Seconds to lower and compile the gradient of sma, together to one by one."""
+def visibilities(calls: int, compilations: int = 3) -> dict:
+    """Ratios of the likelihood of sma and of its value and gradient."""
     import autolens_patch  # noqa: F401, I001
 
+    import copy
+
     import jax
+    import numpy as np
+
+    from autogalaxy_patch.together._transform import matrix_from
 
     (instance,) = instances_from(1)
-    likelihood = ready(analysis_of_visibilities().log_likelihood_function, instance)
-    seconds = {False: [], True: []}
+    analysis = analysis_of_visibilities()
+    likelihood = ready(analysis.log_likelihood_function, instance)
+    gradient = jax.value_and_grad(likelihood)
+    seconds, of_matrix = {False: [], True: []}, []
     for _ in range(compilations):
         for on, samples in seconds.items():
-            program = compiled(jax.value_and_grad(likelihood), on, instance)
+            program = compiled(functools.partial(gradient), on, instance)
             samples.append(program["lower"] + program["compile"])
-    return statistics.median(seconds[True]) / statistics.median(seconds[False])
+        start = time.perf_counter()
+        matrix_from(copy.copy(analysis.dataset.transformer))
+        of_matrix.append(time.perf_counter() - start)
+    plain, together = (statistics.median(seconds[on]) for on in (False, True))
+    ratios = {
+        "compile": together / plain,
+        "compile first": (together + statistics.median(of_matrix)) / plain,
+    }
+    functions = {"likelihood": lambda each: likelihood(each), "gradient": gradient}
+    calls_of = {
+        (name, on): compiled(functools.partial(function), on, instance)["call"]
+        for name, function in functions.items()
+        for on in (False, True)
+    }
+    results = {key: np.array(jax.tree.leaves(call())) for key, call in calls_of.items()}
+    medians = medians_in_turn(calls_of, calls)
+    for name in functions:
+        ratios[name] = medians[name, True] / medians[name, False]
+        difference = results[name, True] / results[name, False] - 1.0
+        ratios[f"{name} difference"] = float(np.abs(difference).max())
+    return ratios
 
 
 def growth_of_mge() -> float:
@@ -293,8 +320,17 @@ def rows(calls: int, quick: bool):
     }.items():
         growth = in_process(__file__, f"growth_of_cluster({function!r})")
         yield f"100 / 10 cluster galaxies, compiling {name}", growth, 2.0
-    visibilities = in_process(__file__, "compiling_of_visibilities()")
-    yield "sma 20+20, lower and compile of the gradient", visibilities, 0.35
+    sma = in_process(__file__, f"visibilities({calls})")
+    bars = {
+        "lower and compile of the gradient": ("compile", 0.35),
+        "the same and the matrix of the transform": ("compile first", 0.35),
+        "likelihood steady": ("likelihood", 0.8),
+        "gradient steady": ("gradient", 0.65),
+        "likelihood difference": ("likelihood difference", 1e-12),
+        "gradient difference": ("gradient difference", 1e-10),
+    }
+    for name, (key, bar) in bars.items():
+        yield f"sma 20+20, {name}", sma[key], bar
     if quick:
         return
     fine = in_process(__file__, f"both_ways({calls}, 4)")

@@ -15,6 +15,7 @@ import pytest
 from conftest import together_and_plain
 
 import autolens_patch
+from autogalaxy_patch.datasets._visibilities import baselines_of
 from autogalaxy_patch.together import _transform
 
 rng = np.random.default_rng(1)
@@ -163,6 +164,16 @@ def test_traced_baselines_are_transformed_by_the_libraries():
 
     together, plain = together_and_plain(jax.grad(power), transformer.uv_wavelengths)
     assert np.abs(plain).min() > 0.0
+    assert_close(together, plain)
+
+
+def test_baselines_may_be_arrays_of_jax():
+    transformer = transformer_from()
+    for name, values in baselines_of(transformer).items():
+        setattr(transformer, name, jnp.asarray(values))
+    images = images_from(transformer)
+    assert is_a_matrix(transformer)
+    together, plain = together_and_plain(transform_of(transformer), images)
     assert_close(together, plain)
 
 

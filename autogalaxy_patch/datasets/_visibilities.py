@@ -44,6 +44,19 @@ def transformer_at(like, uv_wavelengths):
     return transformer
 
 
+def baselines_of(transformer) -> dict:
+    """What a transformer holds of its baselines: arrays of shape (visibilities, ...)."""
+    names = ("uv_wavelengths", "_x", "_y", "_shift")
+    return {name: value for name, value in vars(transformer).items() if name in names}
+
+
+def with_baselines(transformer, baselines: dict):
+    """A transformer with others of what :func:`baselines_of` says of it."""
+    transformer = copy.copy(transformer)
+    vars(transformer).update(baselines)
+    return transformer
+
+
 def let_noise_be_traced():
     """
     Let ``FitInterferometer.noise_normalization``, which uses NumPy whatever the noise is,

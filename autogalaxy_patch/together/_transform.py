@@ -7,7 +7,6 @@ time than FFTs as long as the visibilities are few, and far less to compile and 
 differentiate.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
@@ -16,12 +15,13 @@ import numpy as np
 
 from autofit_patch.pytree._beside import Beside
 from autofit_patch.pytree._made import holds_tracer
+from autogalaxy_patch.datasets._visibilities import baselines_of, with_baselines
 from autogalaxy_patch.together._switch import one_by_one
 
 #: How large a matrix may be, in bytes. It is a constant of each program that uses it.
-MOST_BYTES = 2**25
+MOST_BYTES = 2**26
 
-#: How many visibilities are differentiated at once to find it.
+#: For how many visibilities it is computed at once.
 AT_ONCE = 32
 
 _matrices = Beside()
@@ -71,37 +71,46 @@ def matrix_from(transformer) -> Matrix | None:
         return None
     pixels = transformer.total_image_pixels
     visibilities = len(transformer.uv_wavelengths)
-    if visibilities * pixels * np.dtype(complex).itemsize > MOST_BYTES:
+    if not 0 < visibilities * pixels * np.dtype(complex).itemsize <= MOST_BYTES:
         return None
     state, matrix = _matrices.get(transformer, (None, None))
     if matrix is None or not is_state(state, transformer):
-        with jax.ensure_compile_time_eval(), one_by_one():
-            rows = rows_from(
-                lambda image: transformer.transform_mapping_matrix(
-                    image[:, None], xp=jnp
-                )[:, 0],
-                *(visibilities, pixels),
-            )
-        # In the order in which a product reads them.
+        with one_by_one():
+            rows = rows_from(transformer)
         matrix = Matrix(*(np.ascontiguousarray(part) for part in (rows.real, rows.imag)))
         _matrices.set(transformer, (state_of(transformer), matrix))
     return matrix
 
 
-def rows_from(transform: Callable, visibilities: int, pixels: int) -> np.ndarray:
+def rows_from(transformer) -> np.ndarray:
     """
-    The matrix of a linear map, of shape (visibilities, pixels).
+    What a transformer does to each pixel, of shape (visibilities, pixels).
 
     Its transpose is asked for each visibility, of which there are fewer than pixels where
-    the matrix is small.
+    the matrix is small. It is that of few baselines, which need not be looked at for all
+    the others.
     """
-    _, transpose = jax.vjp(transform, jnp.zeros(pixels, complex))
-    of_few = jax.vmap(lambda visibility: transpose(visibility)[0])
-    # A last step of another size would be compiled once more.
-    steps = -(-visibilities // AT_ONCE)
-    units = np.eye(steps * AT_ONCE, visibilities, dtype=complex)
-    rows = [np.asarray(of_few(few)) for few in np.split(units, steps)]
-    return np.concatenate(rows)[:visibilities]
+    baselines = baselines_of(transformer)
+
+    def rows_of_few(of_few):
+        few = with_baselines(transformer, of_few)
+        _, transpose = jax.vjp(
+            lambda image: few.transform_mapping_matrix(image[:, None], xp=jnp)[:, 0],
+            jnp.zeros(transformer.total_image_pixels, complex),
+        )
+        units = jnp.eye(AT_ONCE, dtype=complex)
+        return jax.vmap(lambda visibility: transpose(visibility)[0])(units)
+
+    visibilities = len(transformer.uv_wavelengths)
+    starts = np.arange(0, visibilities, AT_ONCE)
+    # The last ones are made up to as many as the others: it is compiled once.
+    steps = [
+        {name: np.asarray(values)[few] for name, values in baselines.items()}
+        for few in (starts[:, None] + np.arange(AT_ONCE)) % visibilities
+    ]
+    # It is called now, also where something else is traced.
+    program = jax.jit(rows_of_few).lower(steps[0]).compile()
+    return np.concatenate([program(step) for step in steps])[:visibilities]
 
 
 def state_of(transformer) -> dict:
