@@ -68,6 +68,27 @@ def test_gradients_of_many_matrices_are_those_of_the_libraries():
     np.testing.assert_allclose(together, plain, rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize("within", [jax.jit, jax.checkpoint], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("derivative", [jax.grad, jax.hessian], ids=lambda f: f.__name__)
+def test_derivatives_of_what_was_traced_are_those_of_the_libraries(derivative, within):
+    found = []
+    for on in (True, False):
+        with autolens_patch.evaluate_together(on):
+            found.append(derivative(within(lambda matrix: weighted(matrix)))(MATRIX))
+    np.testing.assert_allclose(*found, rtol=1e-12, atol=1e-13)
+
+
+def test_gradient_through_a_loop_is_that_of_the_libraries():
+    def total(matrix):
+        steps = jnp.array([1.0, 2.0])
+        return jax.lax.scan(
+            lambda sum, s: (sum + weighted(s * matrix), None), 0.0, steps
+        )[0]
+
+    together, plain = together_and_plain(jax.grad(total), MATRIX)
+    np.testing.assert_allclose(together, plain, rtol=1e-12, atol=1e-13)
+
+
 def test_gradient_takes_one_product_instead_of_two():
     found = []
     for on in (True, False):
@@ -82,6 +103,20 @@ def test_gradient_by_noise_that_is_traced_is_that_of_the_libraries():
     )
     assert np.abs(plain).min() > 0.0
     np.testing.assert_allclose(together, plain, rtol=1e-12)
+
+
+def test_gradient_by_a_setting_that_is_traced_is_that_of_the_libraries():
+    name = "no_regularization_add_to_curvature_diag_value"
+    together, plain = together_and_plain(
+        jax.grad(lambda value: curvature(MATRIX, **{name: value}).sum()), 0.5
+    )
+    assert together == plain == 1.0
+
+
+def test_single_precision_is_the_libraries_own():
+    matrix = MATRIX.astype("float32")
+    together, plain = together_and_plain(jax.grad(weighted), matrix)
+    np.testing.assert_array_equal(together, plain)
 
 
 def test_mixed_precision_is_the_libraries_own():

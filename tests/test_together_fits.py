@@ -207,6 +207,25 @@ def test_gradients_of_a_batch_are_those_of_one_by_one():
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-7)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("galaxy image, linear light", "visibilities, linear light"),
+        *("visibilities, rectangular mesh", "galaxy visibilities"),
+    ],
+)
+def test_gradient_of_a_jitted_likelihood_is_that_of_one_by_one(name):
+    case = CASES[name]()
+    likelihood, gradients = likelihood_of(case), []
+    for on in (True, False):
+        with autolens_patch.evaluate_together(on):
+            gradient = jax.grad(jax.jit(lambda instance: likelihood(instance)))
+            gradients.append(np.array(jax.tree.leaves(gradient(case.instance_from()))))
+    scale = np.abs(gradients[1]).max()
+    assert scale > 0.0
+    np.testing.assert_allclose(*gradients, rtol=1e-8, atol=1e-9 * scale)
+
+
 def test_hessian_is_that_of_one_by_one():
     """Of light that is not solved for: the libraries' solver has no second derivative."""
     case = galaxy_image_fit(bulge=ag.lp.Gaussian, disk=ag.lp.Gaussian)

@@ -3,6 +3,7 @@ The transform to visibilities as a matrix: the same numbers, and the libraries' 
 transform where there is no matrix.
 """
 
+import copy
 import gc
 import inspect
 import weakref
@@ -121,12 +122,36 @@ def test_frames_of_even_and_odd_shape(shape):
     assert_close(together, plain)
 
 
+@pytest.mark.parametrize("cls", TRANSFORMERS)
+def test_derivative_of_what_was_jitted_is_that_of_the_libraries(cls):
+    transform = transform_of(transformer_from(cls))
+    total = jax.jit(
+        jax.checkpoint(lambda images: (jnp.abs(transform(images)) ** 2).sum())
+    )
+    images = images_from(transformer_from())
+    gradients = []
+    for on in (True, False):
+        with autolens_patch.evaluate_together(on):
+            gradients.append(jax.grad(total)(images))
+    assert_close(*gradients)
+
+
 def test_transform_of_many_visibilities_is_the_libraries_own(monkeypatch):
     transformer = transformer_from()
-    size = 40 * transformer.total_image_pixels * 16
+    size = 40 * transformer.real_space_mask.size * 16
     for most, expected in ((size, True), (size - 1, False)):
         monkeypatch.setattr(_transform, "MOST_BYTES", most)
         assert is_a_matrix(transformer) == expected
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 40, 100])
+def test_rows_do_not_depend_on_how_many_are_made_at_once(at_once, monkeypatch):
+    size = transformer_from().real_space_mask.size
+    monkeypatch.setattr(_transform, "PIXELS_AT_ONCE", at_once * size)
+    transformer = transformer_from()
+    images = images_from(transformer)
+    together, plain = together_and_plain(transform_of(transformer), images)
+    assert_close(together, plain)
 
 
 def test_matrix_is_made_once(monkeypatch):
@@ -141,16 +166,113 @@ def test_matrix_is_made_once(monkeypatch):
     assert len(made) == 1
 
 
-def test_edited_transformer_has_another_matrix():
-    transformer = transformer_from()
+@pytest.mark.parametrize("name", ["_shift", "uv_wavelengths", "grid"])
+def test_edited_transformer_has_another_matrix(name):
+    cls = aa.TransformerNUFFT if name == "_shift" else aa.TransformerDFT
+    transformer = transformer_from(cls)
     images = images_from(transformer)
     found = []
     for _ in range(2):
         together, plain = together_and_plain(transform_of(transformer), images)
         assert_close(together, plain)
         found.append(together)
-        transformer._shift *= 1j  # in place
-    assert_close(found[1], 1j * found[0])
+        values = getattr(transformer, name)
+        values = getattr(values, "array", values)
+        values[:] = 1.1 * values  # in place
+    assert np.abs(found[1] - found[0]).max() > 0.01
+
+
+def shorter(transformer):
+    transformer.uv_wavelengths = transformer.uv_wavelengths[:20]
+
+
+def unknown(transformer):
+    transformer.uv_wavelengths = None
+
+
+def doubled(transformer):
+    own = transformer._mapping_matrix_beamed_from
+    transformer._mapping_matrix_beamed_from = lambda *args, **kwargs: (
+        2.0 * own(*args, **kwargs)
+    )
+
+
+def not_finite(transformer):
+    transformer._shift[3] = np.nan
+
+
+@pytest.mark.parametrize("edit", [shorter, unknown, doubled, not_finite])
+def test_transformer_that_is_not_as_made_transforms_in_its_own_way(edit):
+    transformer = transformer_from()
+    if edit is doubled and not HAS_BEAM:
+        pytest.skip("an older release has no such method")
+    edit(transformer)
+    images = images_from(transformer)
+    together, plain = together_and_plain(transform_of(transformer), images)
+    np.testing.assert_array_equal(together, plain)
+
+
+def test_class_of_a_user_transforms_in_its_own_way():
+    class Kilo(aa.TransformerDFT):
+        @property
+        def uv_wavelengths(self):
+            return self.kilo * 1e3
+
+        @uv_wavelengths.setter
+        def uv_wavelengths(self, values):
+            self.kilo = values / 1e3
+
+    transformer = transformer_from(Kilo)
+    images = images_from(transformer)
+    together, plain = together_and_plain(transform_of(transformer), images)
+    np.testing.assert_array_equal(together, plain)
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        jax.disable_jit,
+        lambda: jax.transfer_guard("disallow"),
+        lambda: jax.checking_leaks(),
+    ],
+    ids=["disable_jit", "transfer_guard", "checking_leaks"],
+)
+def test_matrix_is_made_where_the_user_watches_jax(context):
+    transformer = transformer_from()
+    images = images_from(transformer)
+    transform = jax.jit(transform_of(transformer))
+    with autolens_patch.evaluate_together(), context():
+        together = transform(images)
+    assert is_a_matrix(transformer)
+    assert_close(together, transformer.transform_mapping_matrix(np.asarray(images)))
+
+
+def test_matrix_is_not_made_in_single_precision():
+    transformer = transformer_from()
+    images = np.asarray(images_from(transformer))
+    with autolens_patch.evaluate_together():
+        jax.config.update("jax_enable_x64", False)
+        try:
+            transformer.transform_mapping_matrix(images, xp=jnp)
+        finally:
+            jax.config.update("jax_enable_x64", True)
+        found = transformer.transform_mapping_matrix(images, xp=jnp)
+    assert_close(found, transformer.transform_mapping_matrix(images))
+
+
+def test_traced_grid_is_transformed_by_the_libraries():
+    transformer = transformer_from(aa.TransformerDFT)
+    images = images_from(transformer)
+    grid = np.array(transformer.grid.array)
+
+    def power(offset):
+        other = copy.copy(transformer)
+        other.grid = aa.Grid2DIrregular(jnp.asarray(grid) * offset)
+        return (jnp.abs(transform_of(other)(images)) ** 2).sum()
+
+    together, plain = together_and_plain(jax.grad(power), 1.0)
+    assert abs(plain) > 0.0
+    assert_close(together, plain)
 
 
 def test_traced_baselines_are_transformed_by_the_libraries():
@@ -169,7 +291,7 @@ def test_traced_baselines_are_transformed_by_the_libraries():
 
 def test_baselines_may_be_arrays_of_jax():
     transformer = transformer_from()
-    for name, values in baselines_of(transformer).items():
+    for name, values in baselines_of(vars(transformer)).items():
         setattr(transformer, name, jnp.asarray(values))
     images = images_from(transformer)
     assert is_a_matrix(transformer)

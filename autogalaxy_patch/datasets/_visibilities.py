@@ -44,10 +44,10 @@ def transformer_at(like, uv_wavelengths):
     return transformer
 
 
-def baselines_of(transformer) -> dict:
-    """What a transformer holds of its baselines: arrays of shape (visibilities, ...)."""
+def baselines_of(attributes: dict) -> dict:
+    """Those attributes of a transformer that have an entry for each baseline."""
     names = ("uv_wavelengths", "_x", "_y", "_shift")
-    return {name: value for name, value in vars(transformer).items() if name in names}
+    return {name: value for name, value in attributes.items() if name in names}
 
 
 def with_baselines(transformer, baselines: dict):

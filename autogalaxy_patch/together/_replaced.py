@@ -236,11 +236,19 @@ def operated_mapping_matrix_list(original, self):
 def curvature_matrix(original, mapping_matrix, noise_map, *unnamed, **named):
     noise = getattr(noise_map, "array", noise_map)
     settings = named.get("settings")
-    if unnamed or settings is None or settings.use_mixed_precision or holds_tracer(noise):
+    if (
+        unnamed
+        or settings is None
+        or settings.use_mixed_precision
+        or mapping_matrix.dtype != float
+        or holds_tracer([noise, vars(settings)])
+    ):
         return original(mapping_matrix, noise_map, *unnamed, **named)
+    # Not as an array of JAX, which would be one of the present trace: derivatives may be
+    # taken after it.
     return curvature_from(
         lambda matrix: original(matrix, noise_map, **named),
-        *(mapping_matrix, jnp.asarray(noise)),
+        *(mapping_matrix, np.asarray(noise)),
     )
 
 

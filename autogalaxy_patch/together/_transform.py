@@ -14,15 +14,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from autofit_patch.pytree._beside import Beside
+from autofit_patch.pytree._contents import is_tracer
 from autofit_patch.pytree._made import holds_tracer
-from autogalaxy_patch.datasets._visibilities import baselines_of, with_baselines
+from autogalaxy_patch.datasets._visibilities import (
+    SETTINGS,
+    baselines_of,
+    with_baselines,
+)
 from autogalaxy_patch.together._switch import one_by_one
 
-#: How large a matrix may be, in bytes. It is a constant of each program that uses it.
+#: How large the matrix of a frame may be, in bytes. That of the pixels in its mask is a
+#: constant of each program that uses it, and takes a second at most to make.
 MOST_BYTES = 2**26
 
-#: For how many visibilities it is computed at once.
-AT_ONCE = 32
+#: How many pixels the frames have together for which it is computed at once.
+PIXELS_AT_ONCE = 2**18
 
 _matrices = Beside()
 
@@ -65,24 +71,36 @@ def matrix_from(transformer) -> Matrix | None:
 
     Returns
     -------
-    The matrix; or None if the baselines are not known, or if it would be too large.
+    The matrix; or None where the libraries' own transform is to be called: if what the
+    transformer holds is not known, not as its constructor made it, or not finite, if the
+    matrix would be too large, and in single precision.
     """
-    if holds_tracer(vars(transformer)):
+    if type(transformer) not in SETTINGS or not jax.config.jax_enable_x64:
         return None
-    pixels = transformer.total_image_pixels
-    visibilities = len(transformer.uv_wavelengths)
-    if not 0 < visibilities * pixels * np.dtype(complex).itemsize <= MOST_BYTES:
+    numbers = {name: numbers_in(value) for name, value in vars(transformer).items()}
+    baselines = baselines_of(numbers)
+    visibilities = length_of(baselines)
+    if (
+        holds_tracer(numbers)
+        # A method that was replaced for this one transformer.
+        or any(callable(getattr(type(transformer), name, None)) for name in numbers)
+        or not visibilities
+        or visibilities * transformer.real_space_mask.size * 16 > MOST_BYTES
+    ):
         return None
     state, matrix = _matrices.get(transformer, (None, None))
-    if matrix is None or not is_state(state, transformer):
-        with one_by_one():
-            rows = rows_from(transformer)
-        matrix = Matrix(*(np.ascontiguousarray(part) for part in (rows.real, rows.imag)))
-        _matrices.set(transformer, (state_of(transformer), matrix))
+    if state is None or not same(state, numbers):
+        # It is computed now, also where something else is traced, and where the user lets
+        # nothing be compiled or moved.
+        with one_by_one(), jax.disable_jit(False), jax.transfer_guard("allow"):
+            rows = rows_from(transformer, baselines, visibilities)
+        parts = [np.ascontiguousarray(part) for part in (rows.real, rows.imag)]
+        matrix = Matrix(*parts) if np.isfinite(rows).all() else None
+        _matrices.set(transformer, (copied(numbers), matrix))
     return matrix
 
 
-def rows_from(transformer) -> np.ndarray:
+def rows_from(transformer, baselines: dict, visibilities: int) -> np.ndarray:
     """
     What a transformer does to each pixel, of shape (visibilities, pixels).
 
@@ -90,7 +108,8 @@ def rows_from(transformer) -> np.ndarray:
     the matrix is small. It is that of few baselines, which need not be looked at for all
     the others.
     """
-    baselines = baselines_of(transformer)
+    most = max(1, PIXELS_AT_ONCE // transformer.real_space_mask.size)
+    at_once = min(visibilities, most)
 
     def rows_of_few(of_few):
         few = with_baselines(transformer, of_few)
@@ -98,37 +117,49 @@ def rows_from(transformer) -> np.ndarray:
             lambda image: few.transform_mapping_matrix(image[:, None], xp=jnp)[:, 0],
             jnp.zeros(transformer.total_image_pixels, complex),
         )
-        units = jnp.eye(AT_ONCE, dtype=complex)
+        units = jnp.eye(at_once, dtype=complex)
         return jax.vmap(lambda visibility: transpose(visibility)[0])(units)
 
-    visibilities = len(transformer.uv_wavelengths)
-    starts = np.arange(0, visibilities, AT_ONCE)
+    starts = np.arange(0, visibilities, at_once)
     # The last ones are made up to as many as the others: it is compiled once.
     steps = [
-        {name: np.asarray(values)[few] for name, values in baselines.items()}
-        for few in (starts[:, None] + np.arange(AT_ONCE)) % visibilities
+        {name: values[few] for name, values in baselines.items()}
+        for few in (starts[:, None] + np.arange(at_once)) % visibilities
     ]
-    # It is called now, also where something else is traced.
     program = jax.jit(rows_of_few).lower(steps[0]).compile()
     return np.concatenate([program(step) for step in steps])[:visibilities]
 
 
-def state_of(transformer) -> dict:
-    """What a transformer is made of, with copies of its arrays."""
-    return {
-        name: np.array(value) if is_array(value) else value
-        for name, value in vars(transformer).items()
-    }
+def length_of(baselines: dict) -> int | None:
+    """How many baselines there are, if all that is known of them is of one number."""
+    lengths = {np.shape(values)[:1] for values in baselines.values()}
+    if len(lengths) != 1 or () in lengths:
+        return None
+    return lengths.pop()[0]
 
 
-def is_state(state: dict, transformer) -> bool:
+def numbers_in(value):
+    """
+    The numbers of an array, one of the libraries' or of JAX's too; or a value that is
+    no array.
+    """
+    value = getattr(value, "array", value)
+    is_known = isinstance(value, jax.Array) and not is_tracer(value)
+    return np.asarray(value) if is_known else value
+
+
+def same(state: dict, numbers: dict) -> bool:
     """Whether a transformer is still made of this."""
-    values = vars(transformer)
-    return state.keys() == values.keys() and all(
-        np.array_equal(state[name], value) if is_array(value) else state[name] is value
-        for name, value in values.items()
+    return state.keys() == numbers.keys() and all(
+        np.array_equal(state[name], value, equal_nan=True)
+        if isinstance(value, np.ndarray)
+        else state[name] is value
+        for name, value in numbers.items()
     )
 
 
-def is_array(value) -> bool:
-    return isinstance(value, (np.ndarray, jax.Array))
+def copied(numbers: dict) -> dict:
+    return {
+        name: value.copy() if isinstance(value, np.ndarray) else value
+        for name, value in numbers.items()
+    }
