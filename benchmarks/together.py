@@ -323,7 +323,7 @@ def rows(calls: int, quick: bool):
     sma = in_process(__file__, f"visibilities({calls})")
     bars = {
         "lower and compile of the gradient": ("compile", 0.35),
-        "the same and the matrix of the transform": ("compile first", 0.35),
+        "the same and the matrix of the transform": ("compile first", 0.4),
         "likelihood steady": ("likelihood", 0.8),
         "gradient steady": ("gradient", 0.65),
         "likelihood difference": ("likelihood difference", 1e-12),
