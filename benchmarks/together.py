@@ -173,19 +173,20 @@ def visibilities(calls: int, compilations: int = 3) -> dict:
     return ratios
 
 
-def growth_of_mge() -> float:
+def growth_of_mge(compilations: int = 3) -> float:
     """Seconds to lower and compile the gradient of 60+60 Gaussians, to those of 20+20."""
     import autolens_patch  # noqa: F401, I001
 
     import jax
 
-    seconds = {}
-    for gaussians in (20, 60):
-        (instance,) = instances_from(1, gaussians)
-        likelihood = ready(analysis_from().log_likelihood_function, instance)
-        program = compiled(jax.value_and_grad(likelihood), True, instance)
-        seconds[gaussians] = program["lower"] + program["compile"]
-    return seconds[60] / seconds[20]
+    seconds = {20: [], 60: []}
+    for _ in range(compilations):
+        for gaussians, samples in seconds.items():
+            (instance,) = instances_from(1, gaussians)
+            likelihood = ready(analysis_from().log_likelihood_function, instance)
+            program = compiled(jax.value_and_grad(likelihood), True, instance)
+            samples.append(program["lower"] + program["compile"])
+    return statistics.median(seconds[60]) / statistics.median(seconds[20])
 
 
 def deflections_of_cluster(galaxies: int):
