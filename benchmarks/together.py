@@ -94,7 +94,6 @@ def both_ways(calls: int, sub_size: int | None = None, compilations: int = 1) ->
     import autolens_patch  # noqa: F401, I001
 
     import jax
-    import numpy as np
 
     (instance,) = instances_from(1)
     likelihood = ready(analysis_from(sub_size).log_likelihood_function, instance)
@@ -110,11 +109,7 @@ def both_ways(calls: int, sub_size: int | None = None, compilations: int = 1) ->
             function = functools.partial(functions[name])
             samples.append(compiled(function, on, instance))
     calls_of = {key: samples[-1]["call"] for key, samples in programs.items()}
-    results = {key: np.array(jax.tree.leaves(call())) for key, call in calls_of.items()}
-    medians = medians_in_turn(calls_of, calls)
-    ratios = {
-        "gradient / likelihood": medians["gradient", True] / medians["likelihood", True]
-    }
+    ratios = compared(calls_of, calls)
     for name in functions:
         for what in ("lower", "compile", "memory"):
             together, plain = (
@@ -122,11 +117,25 @@ def both_ways(calls: int, sub_size: int | None = None, compilations: int = 1) ->
                 for on in (True, False)
             )
             ratios[f"{name} {what}"] = together / plain
+    value = float(calls_of["likelihood", True]())
+    ratios["likelihood difference to NumPy"] = abs(value / float(reference) - 1.0)
+    return ratios
+
+
+def compared(calls_of: dict, calls: int) -> dict:
+    """Ratios of times, and differences, of calls by name and whether together."""
+    import jax
+    import numpy as np
+
+    results = {key: np.array(jax.tree.leaves(call())) for key, call in calls_of.items()}
+    medians = medians_in_turn(calls_of, calls)
+    ratios = {
+        "gradient / likelihood": medians["gradient", True] / medians["likelihood", True]
+    }
+    for name in ("likelihood", "gradient"):
         ratios[f"{name} steady"] = medians[name, True] / medians[name, False]
         difference = results[name, True] / results[name, False] - 1.0
         ratios[f"{name} difference"] = float(np.abs(difference).max())
-    (value,) = results["likelihood", True]
-    ratios["likelihood difference to NumPy"] = float(abs(value / reference - 1.0))
     return ratios
 
 
@@ -137,7 +146,6 @@ def visibilities(calls: int, compilations: int = 3) -> dict:
     import copy
 
     import jax
-    import numpy as np
 
     from autogalaxy_patch.together._transform import matrix_from
 
@@ -154,23 +162,17 @@ def visibilities(calls: int, compilations: int = 3) -> dict:
         matrix_from(copy.copy(analysis.dataset.transformer))
         of_matrix.append(time.perf_counter() - start)
     plain, together = (statistics.median(seconds[on]) for on in (False, True))
-    ratios = {
-        "compile": together / plain,
-        "compile first": (together + statistics.median(of_matrix)) / plain,
-    }
     functions = {"likelihood": lambda each: likelihood(each), "gradient": gradient}
     calls_of = {
         (name, on): compiled(functools.partial(function), on, instance)["call"]
         for name, function in functions.items()
         for on in (False, True)
     }
-    results = {key: np.array(jax.tree.leaves(call())) for key, call in calls_of.items()}
-    medians = medians_in_turn(calls_of, calls)
-    for name in functions:
-        ratios[name] = medians[name, True] / medians[name, False]
-        difference = results[name, True] / results[name, False] - 1.0
-        ratios[f"{name} difference"] = float(np.abs(difference).max())
-    return ratios
+    return {
+        "compile": together / plain,
+        "compile first": (together + statistics.median(of_matrix)) / plain,
+        **compared(calls_of, calls),
+    }
 
 
 def growth_of_mge(compilations: int = 3) -> float:
@@ -325,8 +327,8 @@ def rows(calls: int, quick: bool):
     bars = {
         "lower and compile of the gradient": ("compile", 0.35),
         "the same and the matrix of the transform": ("compile first", 0.4),
-        "likelihood steady": ("likelihood", 0.8),
-        "gradient steady": ("gradient", 0.65),
+        "likelihood steady": ("likelihood steady", 0.8),
+        "gradient steady": ("gradient steady", 0.65),
         "likelihood difference": ("likelihood difference", 1e-12),
         "gradient difference": ("gradient difference", 1e-10),
     }

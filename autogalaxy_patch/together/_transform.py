@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from autofit_patch.pytree._beside import Beside
-from autofit_patch.pytree._contents import is_tracer
+from autofit_patch.pytree._keys import key_from
 from autofit_patch.pytree._made import holds_tracer
+from autogalaxy_patch.datasets._structure import numbers_of
 from autogalaxy_patch.datasets._visibilities import (
     SETTINGS,
     baselines_of,
@@ -77,7 +78,7 @@ def matrix_from(transformer) -> Matrix | None:
     """
     if type(transformer) not in SETTINGS or not jax.config.jax_enable_x64:
         return None
-    numbers = {name: numbers_in(value) for name, value in vars(transformer).items()}
+    numbers = {name: numbers_of(value) for name, value in vars(transformer).items()}
     baselines = baselines_of(numbers)
     visibilities = length_of(baselines)
     if (
@@ -88,15 +89,16 @@ def matrix_from(transformer) -> Matrix | None:
         or visibilities * transformer.real_space_mask.size * 16 > MOST_BYTES
     ):
         return None
-    state, matrix = _matrices.get(transformer, (None, None))
-    if state is None or not same(state, numbers):
+    key = key_from(numbers)
+    made_for, matrix = _matrices.get(transformer, (None, None))
+    if made_for != key:
         # It is computed now, also where something else is traced, and where the user lets
         # nothing be compiled or moved.
         with one_by_one(), jax.disable_jit(False), jax.transfer_guard("allow"):
             rows = rows_from(transformer, baselines, visibilities)
         parts = [np.ascontiguousarray(part) for part in (rows.real, rows.imag)]
         matrix = Matrix(*parts) if np.isfinite(rows).all() else None
-        _matrices.set(transformer, (copied(numbers), matrix))
+        _matrices.set(transformer, (key, matrix))
     return matrix
 
 
@@ -123,7 +125,7 @@ def rows_from(transformer, baselines: dict, visibilities: int) -> np.ndarray:
     starts = np.arange(0, visibilities, at_once)
     # The last ones are made up to as many as the others: it is compiled once.
     steps = [
-        {name: values[few] for name, values in baselines.items()}
+        {name: np.asarray(values)[few] for name, values in baselines.items()}
         for few in (starts[:, None] + np.arange(at_once)) % visibilities
     ]
     program = jax.jit(rows_of_few).lower(steps[0]).compile()
@@ -136,30 +138,3 @@ def length_of(baselines: dict) -> int | None:
     if len(lengths) != 1 or () in lengths:
         return None
     return lengths.pop()[0]
-
-
-def numbers_in(value):
-    """
-    The numbers of an array, one of the libraries' or of JAX's too; or a value that is
-    no array.
-    """
-    value = getattr(value, "array", value)
-    is_known = isinstance(value, jax.Array) and not is_tracer(value)
-    return np.asarray(value) if is_known else value
-
-
-def same(state: dict, numbers: dict) -> bool:
-    """Whether a transformer is still made of this."""
-    return state.keys() == numbers.keys() and all(
-        np.array_equal(state[name], value, equal_nan=True)
-        if isinstance(value, np.ndarray)
-        else state[name] is value
-        for name, value in numbers.items()
-    )
-
-
-def copied(numbers: dict) -> dict:
-    return {
-        name: value.copy() if isinstance(value, np.ndarray) else value
-        for name, value in numbers.items()
-    }
