@@ -362,7 +362,10 @@ def made_by_hand(component, value_of: dict):
         for name, value in component.items()
         if isinstance(value, parts)
     }
-    return component.cls(**{**arguments, **fixed_from(component.cls)})
+    fixed = fixed_from(component.cls)
+    if "redshift" in fixed:
+        fixed["redshift"] = float(component.redshift)
+    return component.cls(**{**arguments, **fixed})
 
 
 def object_from(cls: type, model, vector):

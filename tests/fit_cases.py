@@ -149,7 +149,7 @@ def offset_sky() -> af.Model:
 
 
 def basis():
-    return al.model_util.mge_model_from(mask_radius=1.0, total_gaussians=3)
+    return al.model_util.mge_model_from(mask_radius=1.0, total_gaussians=2)
 
 
 def pixelization(mesh, regularization) -> dict:

@@ -28,6 +28,10 @@ IMPORTED = (
     *(f"jaxlib.mlir.dialects.{name}" for name in ("chlo", "mpmd", "sdy", "stablehlo")),
 )
 
+#: For programs that evaluate a likelihood thousands of times: it is compiled for that, in
+#: the quicker of the ways that ``conftest`` has for everything else.
+QUICK_TO_RUN = os.environ.get("XLA_FLAGS", "").replace("level=0", "level=1")
+
 context = multiprocessing.get_context("forkserver")
 context.set_forkserver_preload(list(IMPORTED))
 

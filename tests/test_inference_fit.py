@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from programs import run_script
+from programs import QUICK_TO_RUN, run_script
 
 from jax_profiling.model import mge_model_from, true_vector_from
 
@@ -21,11 +21,10 @@ ROW = re.compile(r"^(galaxies\.\S+)((?: +-?[\d.]+){7})$", re.MULTILINE)
 def run(tmp_path_factory):
     """What a quick run printed, and where it wrote."""
     folder = tmp_path_factory.mktemp("inference")
-    # The libraries' own plots and latent variables take longer than the fit, and what is
-    # evaluated three thousand times is to be fast.
+    # The libraries' own plots and latent variables take longer than the fit.
     process = run_script(
         *(SCRIPT, "--quick", "--output", folder),
-        XLA_FLAGS="",
+        XLA_FLAGS=QUICK_TO_RUN,
         PYAUTO_SKIP_VISUALIZATION="1",
         PYAUTO_SKIP_LATENTS="1",
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pytest
-from programs import run_script
+from programs import QUICK_TO_RUN, run_script
 
 from autolens_patch import survey
 from jax_profiling.survey.lenses import CENTRE, parameters_of, truths_from
@@ -19,8 +19,7 @@ SCRIPT = Path(__file__).parents[1] / "jax_profiling" / "survey" / "fit.py"
 def folder(tmp_path_factory):
     """Where a quick run wrote."""
     folder = tmp_path_factory.mktemp("survey")
-    # What is evaluated ten thousand times is to be fast.
-    process = run_script(SCRIPT, "--quick", "--output", folder, XLA_FLAGS="")
+    process = run_script(SCRIPT, "--quick", "--output", folder, XLA_FLAGS=QUICK_TO_RUN)
     assert process.returncode == 0, process.stdout + process.stderr
     return folder
 
