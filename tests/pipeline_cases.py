@@ -1,6 +1,7 @@
 """Posteriors whose moments are known, as models with analyses."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import autofit as af
 import jax.numpy as jnp
@@ -56,8 +57,9 @@ class Case:
     def analysis(self) -> Analysis:
         return Analysis(self.log_likelihood)
 
+    @cached_property
     def on_grid(self) -> tuple:
-        """The log evidence, and the points of a grid with their shares of it."""
+        """The log evidence, the means and the covariance, by summing over a grid."""
         axes = [np.linspace(lower, upper, 1501) for lower, upper in self.between]
         x, y = np.meshgrid(*(0.5 * (axis[1:] + axis[:-1]) for axis in axes))
         log_density = np.asarray(self.log_likelihood(x, y)) + sum(
@@ -69,19 +71,21 @@ class Case:
         highest = log_density.max()
         weights = np.exp(log_density - highest)
         cell = np.prod([axis[1] - axis[0] for axis in axes])
-        points = np.stack([x.ravel(), y.ravel()])
-        return highest + np.log(weights.sum() * cell), points, weights.ravel()
+        points, weights = np.stack([x.ravel(), y.ravel()]), weights.ravel()
+        return (
+            highest + np.log(weights.sum() * cell),
+            np.average(points, weights=weights, axis=1),
+            np.cov(points, aweights=weights, ddof=0),
+        )
 
     def moments(self) -> tuple:
-        """The log evidence, the means and the deviations, by summing over a grid."""
-        log_evidence, points, weights = self.on_grid()
-        means = np.average(points, weights=weights, axis=1)
-        return log_evidence, means, list(np.sqrt(np.diag(self.covariance())))
+        """The log evidence, the means and the deviations."""
+        log_evidence, means, covariance = self.on_grid
+        return log_evidence, means, list(np.sqrt(np.diag(covariance)))
 
     def covariance(self) -> np.ndarray:
-        """The covariance, by summing over a grid."""
-        _, points, weights = self.on_grid()
-        return np.cov(points, aweights=weights, ddof=0)
+        """The covariance."""
+        return self.on_grid[-1]
 
 
 def log_density_from(prior, values):
