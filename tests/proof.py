@@ -28,8 +28,8 @@ THOROUGH = int(os.environ.get("CLASS_EXAMPLES", "1")) > 1
 
 #: Two arrays agree to this, relative to the largest number in them. (A decomposition
 #: into Gaussians is a sum of numbers a million times larger: the order in which they are
-#: added, which XLA chooses, changes it by ``LIBRARIES``.)
-ROUND_TRIP, NUMPY, LIBRARIES, DIFFERENCES = 1e-12, 1e-8, 1e-6, 1e-4
+#: added, which XLA chooses, changes it by up to ``SUMS``.)
+ROUND_TRIP, NUMPY, LIBRARIES, SUMS, DIFFERENCES = 1e-12, 1e-8, 1e-6, 1e-5, 1e-4
 
 
 #: Why an object without numbers cannot be batched or differentiated.
@@ -399,15 +399,14 @@ class Proof:
         reference = self.numpy(method, vector)
         if agree(figure, reference, NUMPY):
             return
-        # The libraries may differ between NumPy and JAX, which is theirs.
-        scale = np.abs(reference).max()
+        # The libraries may differ between NumPy and JAX, which is theirs: what they have
+        # on JAX is the reference then.
         for theirs_by in ("jax", "jit"):
             theirs, error = unpatched.asked(
                 self.name, method, way == "model", theirs_by, vector
             )
             assert error is None
-            difference = np.abs(theirs - reference).max() / scale
-            if agree(figure, reference, LIBRARIES + 3.0 * difference):
+            if agree(figure, theirs, SUMS):
                 return
         raise AssertionError(
             f"{self.name}.{method} by {way} under {transformation} at {vector}: "
