@@ -226,11 +226,15 @@ def methods_of(cls: type) -> dict:
     return {"its numbers": lambda obj, xp: xp.array(numbers_of(obj))}
 
 
+#: What objects hold to tell one of them from another, which nothing is computed of.
+UNLIKE = ("id", "label", "_label", "pytree_token")
+
+
 def numbers_of(obj) -> list:
     """The numbers of an object that only stores them."""
     numbers = []
     for name, value in vars(obj).items():
-        if name in ("id", "label", "_label"):
+        if name in UNLIKE:
             continue
         numbers += value if isinstance(value, tuple) else [value]
     return [number for number in numbers if not isinstance(number, str)]

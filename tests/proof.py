@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import unpatched
-from catalogue import classes, methods_of, model_from, object_from
+from catalogue import UNLIKE, classes, methods_of, model_from, object_from
 from jax.extend.core import jaxpr_as_fun
 from jax.tree_util import keystr, tree_flatten_with_path
 
@@ -37,9 +37,6 @@ NO_NUMBERS = "it has no numbers"
 
 #: What are numbers in an object.
 NUMBERS = (np.ndarray, np.number, jax.Array, int, float)
-
-#: What objects hold to tell one of them from another, which nothing is computed of.
-UNLIKE = ("id", "label", "_label", "pytree_token")
 
 
 _proved: set = set()

@@ -16,8 +16,7 @@ from fit_cases import CASES, IMAGE
 #: How well the two backends of the libraries agree.
 RTOL = 1e-8
 
-#: Chi squared is all else that the log likelihood is made of.
-LIKELIHOOD = ("log_likelihood", "noise_normalization")
+LIKELIHOOD = ("log_likelihood", "chi_squared", "noise_normalization")
 MAPS = ("residual_map", "normalized_residual_map", "chi_squared_map")
 DATASET = ("figure_of_merit", "log_evidence", *LIKELIHOOD, "model_data", *MAPS)
 
@@ -40,6 +39,7 @@ FIGURES = {
         "log_det_curvature_reg_matrix_term",
         "log_det_regularization_matrix_term",
     ),
+    al.FitPointDataset: ("figure_of_merit", "log_likelihood"),
     AbstractFitPoint: (*LIKELIHOOD, "model_data", "magnifications_at_positions"),
     # The other fits of positions do not pair them, and so have no residuals.
     (
