@@ -32,6 +32,11 @@ from autofit_patch.libraries._versions import (
 
 check_versions("autonerves", "autofit", "jax")
 
+# What the libraries want of JAX it reads once, when it is imported: double precision, and
+# the folder in which what was compiled is kept for later runs.
+with relying_on("autonerves"):
+    import autonerves  # noqa: F401
+
 with relying_on("jax"):
     from autofit_patch.libraries._backend import avoid_hang, use_double_precision
 

@@ -1,11 +1,14 @@
-"""The patch imports nothing before the user does, and so changes no configuration."""
+"""
+The patch imports nothing before the user does, and so changes no configuration: not that
+of the libraries, nor what they make of JAX's.
+"""
 
 import functools
 
 import pytest
 from conftest import json_from_python, run_python
 
-#: Every value of every packaged configuration, by file and keys.
+#: Every value of every packaged configuration, by file and keys, and of JAX's.
 VALUES = """
     import json, sys
     from pathlib import Path
@@ -37,6 +40,8 @@ VALUES = """
             parts = file.relative_to(folder).with_suffix("").parts
             for keys in leaves(yaml.safe_load(file.read_text())):
                 values[" ".join((*parts, *keys))] = value_of((*parts, *keys))
+    import jax
+    values |= {name: repr(value) for name, value in jax.config.values.items()}
     print(json.dumps(values))
 """
 
@@ -56,7 +61,12 @@ IMPORTS = (
 
 def values_after(imports: str) -> dict:
     code = imports.replace("; ", "\n") + VALUES.replace("\n    ", "\n")
-    return json_from_python(code)
+    # As for a user, who leaves it to the libraries where compiled functions are kept.
+    return json_from_python(
+        code,
+        JAX_COMPILATION_CACHE_DIR=None,
+        JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=None,
+    )
 
 
 @functools.cache
@@ -70,6 +80,13 @@ def test_every_configured_value_is_what_it_is_without_the_patch(imports):
     expected = values_without_the_patch("; ".join(lines))
     assert len(expected) > 1000
     assert values_after(imports) == expected
+
+
+def test_libraries_keep_what_was_compiled_for_later_runs():
+    # Otherwise JAX's values above would not tell whether the patch is in their way.
+    values = values_without_the_patch("import autolens")
+    assert "pyauto_jax" in values["jax_compilation_cache_dir"]
+    assert values["jax_enable_x64"] == "True"
 
 
 def test_values_tell_in_which_order_the_libraries_were_imported():
