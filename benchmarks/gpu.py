@@ -9,6 +9,8 @@ that of the part ``survey`` one of ``jax_profiling/survey/fit.py``. It runs on w
 devices JAX has, and says which.
 """
 
+import measuring  # noqa: F401  (before JAX)
+
 import autolens_patch
 
 # isort: split
@@ -146,7 +148,6 @@ def main():
     parser.add_argument("--gaussians", type=int, default=20)
     parser.add_argument("--calls", type=int, default=41, help="calls a median is of")
     options = parser.parse_args()
-    jax.config.update("jax_enable_compilation_cache", False)
     print(", ".join(device.device_kind for device in jax.devices()), flush=True)
     for part in options.parts:
         for row in PARTS[part](options):

@@ -12,6 +12,8 @@ bar is stopped, and its figure is what it would be had it ended then (marked "at
 "at least"). The command exits with 1 if a bar is missed.
 """
 
+import measuring  # noqa: F401  (before JAX)
+
 import autolens_patch  # noqa: F401
 
 # isort: split

@@ -1,4 +1,8 @@
-"""What the benchmarks share: medians of calls in turn, and fresh processes."""
+"""
+What the benchmarks share: medians of calls in turn, and fresh processes.
+
+It is imported before JAX.
+"""
 
 import json
 import os
@@ -8,6 +12,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+# Nothing that a benchmark compiles, nor a program that it starts, is read from what the
+# libraries let JAX keep of earlier runs.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = ""
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -31,7 +39,6 @@ def likelihood_and_instances(total: int) -> tuple:
     import autolens_patch  # noqa: F401, I001
 
     import autolens as al
-    import jax
     import numpy as np
 
     from autofit_patch import batch
@@ -39,7 +46,6 @@ def likelihood_and_instances(total: int) -> tuple:
     from jax_profiling.instruments import INSTRUMENTS
     from jax_profiling.model import mge_model_from, vectors_near_truth_from
 
-    jax.config.update("jax_enable_compilation_cache", False)
     dataset = imaging_from(INSTRUMENTS["hst"], PROJECT / "jax_profiling/dataset/imaging")
     model = mge_model_from(total_gaussians=20)
     vectors = np.array(vectors_near_truth_from(model, total))

@@ -46,13 +46,6 @@ def lenses_from(total: int, seed: int = 1) -> tuple:
     return lenses.model_from(), datasets, constants
 
 
-def without_cache():
-    """What is compiled is not taken from files."""
-    import jax
-
-    jax.config.update("jax_enable_compilation_cache", False)
-
-
 def rows_of_batch():
     """A batch over data sets, and one over instances of one data set."""
     import autolens_patch  # noqa: F401, I001
@@ -63,7 +56,6 @@ def rows_of_batch():
     from autofit_patch import batch, posterior
     from autolens_patch import survey
 
-    without_cache()
     model, datasets, _ = lenses_from(64)
     datasets = [load() for load in datasets.values()]
     space = posterior.prior_space(model)
@@ -92,7 +84,6 @@ def fit_lenses(total: int, folder: str) -> dict:
     from autolens_patch import survey
     from jax_profiling.survey.lenses import SETTINGS
 
-    without_cache()
     model, datasets, constants = lenses_from(total)
     compiled = []
 
@@ -132,7 +123,6 @@ def one_fit(index: int):
     from autolens_patch.survey._given import seed_of
     from jax_profiling.survey.lenses import SETTINGS
 
-    without_cache()
     model, datasets, constants = lenses_from(index + 1)
     name, load = list(datasets.items())[index]
     for parameter, values in constants.items():

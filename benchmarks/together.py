@@ -82,7 +82,6 @@ def ready(likelihood, instance):
 
     import autolens_patch
 
-    jax.config.update("jax_enable_compilation_cache", False)
     for on in (False, True):
         with autolens_patch.evaluate_together(on):
             jax.eval_shape(lambda each: likelihood(each), instance)
@@ -196,13 +195,11 @@ def deflections_of_cluster(galaxies: int):
     import autolens_patch  # noqa: F401, I001
 
     import autolens as al
-    import jax
     import jax.numpy as jnp
     import numpy as np
 
     from jax_profiling.cluster import cluster_model_from
 
-    jax.config.update("jax_enable_compilation_cache", False)
     grid = al.Grid2D.uniform(shape_native=(100, 100), pixel_scales=0.3)
     weights = np.random.default_rng(1).normal(size=(10_000, 2))
 

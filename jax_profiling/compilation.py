@@ -1,5 +1,8 @@
 """
 Where the time before the first result goes: tracing, lowering, compiling.
+
+The libraries let JAX keep what it compiled on disk, for later runs. A time to compile
+that is reported must not be the time to read that.
 """
 
 import cProfile
@@ -13,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import jax
+from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 from jax_profiling.timing import CountTraces
 
@@ -21,6 +25,22 @@ PACKAGES = ("autofit", "autogalaxy", "autolens", "autoarray", "jax", "numpy")
 
 #: How many phases of XLA are reported.
 LONGEST = 8
+
+
+def use_compilation_cache(use: bool) -> None:
+    """
+    Say whether, from now on, what is compiled is read from disk and kept there.
+
+    JAX looks at its setting when it first compiles, and then no more: here it is made to
+    look again.
+
+    Parameters
+    ----------
+    use
+        Whether it is.
+    """
+    jax.config.update("jax_enable_compilation_cache", use)
+    reset_cache()
 
 
 def compilation_from(
@@ -45,11 +65,16 @@ def compilation_from(
     of each package while tracing, which Python's profiler makes longer. `compiling`: the
     seconds of the longest phases of XLA by its own profile; they contain one another.
     """
-    with tempfile.TemporaryDirectory() as temporary:
-        return {
-            "tracing": tracing_by_package(function, arguments),
-            **stages_from(function, arguments, Path(folder or temporary)),
-        }
+    used = jax.config.jax_enable_compilation_cache
+    use_compilation_cache(False)
+    try:
+        with tempfile.TemporaryDirectory() as temporary:
+            return {
+                "tracing": tracing_by_package(function, arguments),
+                **stages_from(function, arguments, Path(folder or temporary)),
+            }
+    finally:
+        use_compilation_cache(used)
 
 
 def tracing_by_package(function: Callable, arguments: tuple) -> dict[str, float]:

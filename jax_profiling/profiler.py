@@ -26,7 +26,7 @@ from jax_profiling.checks import (
     compared_derivatives_from,
     gradient_by_differences_from,
 )
-from jax_profiling.compilation import compilation_from, peak_memory
+from jax_profiling.compilation import compilation_from, peak_memory, use_compilation_cache
 from jax_profiling.model import batch_from
 from jax_profiling.output import (
     environment_from,
@@ -83,9 +83,7 @@ class LikelihoodProfiler:
         difference_steps: Callable[[str], tuple[float, ...]] = lambda name: STEPS,
         difference_analysis: af.Analysis | None = None,
     ):
-        # The libraries keep compiled functions on disk between runs. A compile time that
-        # is reported must not be read from there.
-        jax.config.update("jax_enable_compilation_cache", False)
+        use_compilation_cache(False)
         # What is there by now is no garbage of what is measured: it need not be looked
         # through whenever that is collected.
         gc.collect()

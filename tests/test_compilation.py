@@ -2,6 +2,7 @@
 
 import numpy as np
 import psutil
+import pytest
 from conftest import json_from_python
 
 from jax_profiling.compilation import peak_memory
@@ -24,8 +25,17 @@ print(json.dumps([times, time.perf_counter() - start]))
 """
 
 
-def test_time_is_divided_into_stages_packages_and_phases(tmp_path):
-    times, elapsed = json_from_python(SLOW_TO_TRACE.format(folder=str(tmp_path)))
+@pytest.fixture
+def kept(tmp_path) -> dict:
+    """The environment of a program that keeps all that it compiles."""
+    return {
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "kept"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+
+
+def test_time_is_divided_into_stages_packages_and_phases(tmp_path, kept):
+    times, elapsed = json_from_python(SLOW_TO_TRACE.format(folder=str(tmp_path)), **kept)
 
     stages = times["stages"]
     assert list(stages) == ["trace", "lower to StableHLO", "compile with XLA"]
@@ -36,6 +46,40 @@ def test_time_is_divided_into_stages_packages_and_phases(tmp_path):
 
     (profile,) = tmp_path.rglob("*.trace.json.gz")
     assert profile.stat().st_size > 0
+
+
+def test_what_is_timed_is_compiled_again_though_an_earlier_run_kept_it(tmp_path, kept):
+    program = SLOW_TO_TRACE.format(folder=str(tmp_path))
+    for _ in range(2):
+        times, _ = json_from_python(program, **kept)
+        assert any("ompile" in phase for phase in times["compiling"])
+
+
+#: Prints how many programs are kept: before, with and without the cache.
+KEPT = """
+import json, os
+from pathlib import Path
+import jax, jax.numpy as jnp
+from jax_profiling.compilation import use_compilation_cache
+
+def kept(factor):
+    jax.jit(lambda x: factor * x)(array)
+    return len(list(Path(os.environ["JAX_COMPILATION_CACHE_DIR"]).glob("*-cache")))
+
+array = jnp.ones(3)  # JAX compiled this, and decided
+numbers = [kept(2.0)]
+for use in (False, True):
+    use_compilation_cache(use)
+    numbers.append(kept(3.0 + use))
+print(json.dumps(numbers))
+"""
+
+
+def test_nothing_is_kept_while_the_cache_is_not_used(kept):
+    before, without, again = json_from_python(KEPT, **kept)
+    assert before > 0
+    assert without == before
+    assert again == before + 1
 
 
 def test_peak_memory_grows_with_what_is_allocated():

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jax_profiling.compilation import use_compilation_cache
 from jax_profiling.profiler import LikelihoodProfiler
 
 #: Garbage is collected before each sample.
@@ -72,17 +73,16 @@ def profiled(**analysis) -> LikelihoodProfiler:
         np.array([0.1 + 0.01 * index, 1.0 + 0.02 * index])
         for index in range(OPTIONS.instances + OPTIONS.batch - 1)
     ]
-    with pytest.MonkeyPatch.context() as patch:
-        # The compilation cache would stay switched off for the tests that follow.
-        patch.setattr(jax.config, "update", lambda *_: None)
-        profiler = LikelihoodProfiler(
-            name="peak",
-            model=model_from(),
-            analysis=Analysis(use_jax=True, **analysis),
-            reference_analysis=Analysis(use_jax=False),
-            vectors=vectors,
-            options=OPTIONS,
-        )
+    profiler = LikelihoodProfiler(
+        name="peak",
+        model=model_from(),
+        analysis=Analysis(use_jax=True, **analysis),
+        reference_analysis=Analysis(use_jax=False),
+        vectors=vectors,
+        options=OPTIONS,
+    )
+    # The tests that follow share what they compile.
+    use_compilation_cache(True)
     profiler.whole()
     return profiler
 

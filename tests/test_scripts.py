@@ -50,10 +50,12 @@ def stopped(capsys, monkeypatch):
     ],
 )
 def test_quick_run_measures_every_step_and_equals_numpy(
-    script, parameters, name, steps, beside, tmp_path, capfd
+    script, parameters, name, steps, beside, tmp_path, capfd, monkeypatch
 ):
     # One test a script, since running it is what takes long, and the ways to call a step
     # are compared by some of them, since compiling is. The first has all of them.
+    kept = tmp_path / "kept"
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(kept))
     code = run_all.main(
         ["--quick", "--output", str(tmp_path), "--scripts", script]
         + ["--beside", *beside.split()]
@@ -62,6 +64,9 @@ def test_quick_run_measures_every_step_and_equals_numpy(
     assert code == 0, said.err
     (path,) = tmp_path.glob(f"{script.removesuffix('.py')}_quick_*.json")
     results = json.loads(path.read_text())
+
+    # No time to compile is the time to read what an earlier run compiled.
+    assert not [*kept.glob("*likelihood*"), *kept.glob("*gradient*")]
 
     figure = path.with_suffix(".png")
     assert figure.read_bytes().startswith(b"\x89PNG")
