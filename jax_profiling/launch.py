@@ -24,6 +24,11 @@ import time
 import traceback
 from pathlib import Path
 
+# What PyAutoLens wants of JAX that reads when it is imported: here, before the script.
+import autonerves  # noqa: F401
+
+# isort: split
+
 import jax
 
 from jax_profiling.options import positive_integer

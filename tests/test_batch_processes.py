@@ -54,18 +54,24 @@ for count in (0, 1, 11, 5000):
 own = batch.map(lambda x: x + 1.0, split_over_processes=False)
 np.testing.assert_array_equal(own(np.arange(3.0) + here), np.arange(3.0) + here + 1.0)
 print("all values of", jax.process_count(), "processes in process", here)
+print("compiled functions are kept in", jax.config.jax_compilation_cache_dir)
 """
 
 
 @pytest.fixture
 def run(tmp_path):
-    def run(what: str, *options: str) -> subprocess.CompletedProcess:
+    def run(what: str, *options: str, **environment) -> subprocess.CompletedProcess:
         script = tmp_path / "script.py"
         script.write_text(SCRIPT)
         launch = [sys.executable, "-m", "jax_profiling.launch", *options]
         return subprocess.run(
             [*launch, "--processes", "2", str(script), what],
-            env={**os.environ, "JAX_NUM_CPU_DEVICES": "2", "PYTHONWARNINGS": "ignore"},
+            env={
+                **os.environ,
+                "JAX_NUM_CPU_DEVICES": "2",
+                "PYTHONWARNINGS": "ignore",
+                **environment,
+            },
             capture_output=True,
             text=True,
             timeout=200,
@@ -75,13 +81,28 @@ def run(tmp_path):
 
 
 def test_every_process_has_all_values_also_after_errors(run):
-    process = run("nothing")
+    assert_all_values(run("nothing"))
+
+
+def assert_all_values(process):
     assert process.returncode == 0, process.stderr
     for index in range(2):
         assert f"all values of 2 processes in process {index}" in process.stdout
     # The last batch of 5,000 was shared by the two.
     assert process.stdout.count("2500 members in") == 2
     assert "5000 members in" not in process.stdout
+
+
+def test_later_run_has_the_same_values_by_what_an_earlier_one_compiled(
+    run, tmp_path, monkeypatch
+):
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
+    kept = tmp_path / "pyauto_jax"
+    for _ in range(2):
+        process = run("nothing", XDG_CACHE_HOME=str(tmp_path))
+        assert_all_values(process)
+        assert process.stdout.count(f"compiled functions are kept in {kept}") == 2
+    assert list(kept.iterdir())
 
 
 @pytest.mark.parametrize(
