@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import json_from_python
 
 SCRIPT = """
 import autofit_patch, os, sys, jax, numpy as np
@@ -121,6 +122,20 @@ def test_error_of_one_process_ends_all_with_its_reason(run, what, messages):
     assert process.returncode == 1
     for message in [*messages, "ended with an error: the others are stopped"]:
         assert message in process.stderr
+
+
+def test_process_of_a_cluster_keeps_what_it_compiles_too(tmp_path):
+    # It is started by srun, without the one above that says to others where.
+    folder = json_from_python(
+        """
+        import jax_profiling.launch
+        import jax, json
+        print(json.dumps(jax.config.jax_compilation_cache_dir))
+        """,
+        JAX_COMPILATION_CACHE_DIR=None,
+        XDG_CACHE_HOME=str(tmp_path),
+    )
+    assert folder == str(tmp_path / "pyauto_jax")
 
 
 def test_script_that_is_not_there_is_named(tmp_path):
