@@ -11,6 +11,8 @@ widths of both are compared, and both corner plots drawn in one figure. A run th
 interrupted goes on. The command exits with 1 if a bar is missed.
 """
 
+import measuring  # noqa: F401  (before JAX)
+
 import autolens_patch
 
 # isort: split

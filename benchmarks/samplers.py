@@ -11,6 +11,8 @@ arXiv:2503.01707), all of blackjax, draw from the same density in the same coord
 with the metric that the first one ended with. Their own warm-up is not counted.
 """
 
+import measuring  # noqa: F401  (before JAX)
+
 import autolens_patch
 from autofit_patch import posterior
 
