@@ -10,13 +10,12 @@ bars are those that the project set itself; the command exits with 1 if one is m
 """
 
 import argparse
-import json
 import os
 import resource
 import statistics
 import sys
 
-from measuring import in_process, likelihood_and_instances, medians_in_turn
+from measuring import in_process, likelihood_and_instances, medians_in_turn, options_from
 
 
 def against_vmap_and_loop(rounds: int) -> dict:
@@ -160,11 +159,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=7, help="calls a median is of")
-    parser.add_argument("--child", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.child:
-        print(json.dumps(eval(options.child)))
-        return
+    options = options_from(parser, globals())
     missed = 0
     print(f"{'figure':52} {'measured':>9} {'bar':>9}")
     for name, value, bar, unit in rows(options.rounds):

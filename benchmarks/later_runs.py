@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from measuring import in_process, likelihood_and_instances
+from measuring import in_process, likelihood_and_instances, options_from
 
 WAYS = {"one by one": False, "together": True}
 
@@ -62,11 +62,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=3, help="runs a median is of")
-    parser.add_argument("--child", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.child:
-        print(eval(options.child))
-        return
+    options = options_from(parser, globals())
     print("first value and gradient, a later run / the first")
     ratios = {name: [] for name in WAYS}
     for _ in range(options.rounds):

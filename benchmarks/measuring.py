@@ -4,6 +4,7 @@ What the benchmarks share: medians of calls in turn, and fresh processes.
 It is imported before JAX.
 """
 
+import argparse
 import json
 import os
 import statistics
@@ -60,7 +61,7 @@ def in_process(file: str, code: str, cores: set[int] | None = None, launch: int 
     Parameters
     ----------
     file
-        The benchmark, which must evaluate what `--child` is given and print it as JSON.
+        The benchmark, whose options are from `options_from`.
     code
         The call of the function.
     cores
@@ -81,6 +82,26 @@ def in_process(file: str, code: str, cores: set[int] | None = None, launch: int 
     ).stdout
     lines = [line for line in output.splitlines() if line[:1] in "[{0123456789"]
     return json.loads(lines[-1])
+
+
+def options_from(parser: argparse.ArgumentParser, functions: dict) -> argparse.Namespace:
+    """
+    The options of a benchmark. A process that `in_process` started ends here: it prints
+    as JSON what the function returns that it was asked for.
+
+    Parameters
+    ----------
+    parser
+        The parser of the command line.
+    functions
+        The functions of the benchmark by name.
+    """
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        print(json.dumps(eval(options.child, functions)), flush=True)
+        sys.exit()
+    return options
 
 
 def seconds_of_program(

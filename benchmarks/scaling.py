@@ -9,10 +9,15 @@ work for a member and the gathering of values between processes cost, and writes
 """
 
 import argparse
-import json
 import time
 
-from measuring import PROJECT, in_process, likelihood_and_instances, medians_in_turn
+from measuring import (
+    PROJECT,
+    in_process,
+    likelihood_and_instances,
+    medians_in_turn,
+    options_from,
+)
 
 from jax_profiling.output import time_from
 
@@ -141,11 +146,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--child", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.child:
-        print(json.dumps(eval(options.child)))
-        return
+    options_from(parser, globals())
     page = page_from(
         in_process(__file__, "costs()"), in_process(__file__, "gathering()", launch=2)
     )

@@ -22,7 +22,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from measuring import in_process, medians_in_turn, seconds_of_program
+from measuring import in_process, medians_in_turn, options_from, seconds_of_program
 
 PARTS = ("batch", "fresh", "processes", "memory", "resume", "pulls")
 
@@ -377,13 +377,7 @@ def main():
         help="where these are written, so that what was interrupted goes on (default: a "
         "temporary one)",
     )
-    parser.add_argument("--child", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.child:
-        import json
-
-        print(json.dumps(eval(options.child)), flush=True)
-        return
+    options = options_from(parser, globals())
     missed = 0
     for part in options.parts:
         asked = (options.lenses, options.folder) if part == "pulls" else ()

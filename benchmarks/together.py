@@ -11,12 +11,11 @@ are those that the project set itself; the command exits with 1 if one is missed
 import argparse
 import functools
 import gc
-import json
 import statistics
 import sys
 import time
 
-from measuring import PROJECT, in_process, medians_in_turn
+from measuring import PROJECT, in_process, medians_in_turn, options_from
 
 
 def compiled(function, on: bool, argument) -> dict:
@@ -362,11 +361,7 @@ def main():
     )
     parser.add_argument("--calls", type=int, default=15, help="calls a median is of")
     parser.add_argument("--quick", action="store_true", help="only the first figures")
-    parser.add_argument("--child", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.child:
-        print(json.dumps(eval(options.child)))
-        return
+    options = options_from(parser, globals())
     missed = 0
     print(f"{'figure, together / one by one unless said':52} {'measured':>10} {'bar':>9}")
     for name, value, bar in rows(options.calls, options.quick):

@@ -100,7 +100,11 @@ def test_later_run_has_the_same_values_by_what_an_earlier_one_compiled(
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
     kept = tmp_path / "pyauto_jax"
     for _ in range(2):
-        process = run("nothing", XDG_CACHE_HOME=str(tmp_path))
+        process = run(
+            "nothing",
+            XDG_CACHE_HOME=str(tmp_path),
+            JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0",
+        )
         assert_all_values(process)
         assert process.stdout.count(f"compiled functions are kept in {kept}") == 2
     assert list(kept.iterdir())

@@ -56,6 +56,7 @@ def test_quick_run_measures_every_step_and_equals_numpy(
     # are compared by some of them, since compiling is. The first has all of them.
     kept = tmp_path / "kept"
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(kept))
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     code = run_all.main(
         ["--quick", "--output", str(tmp_path), "--scripts", script]
         + ["--beside", *beside.split()]
